@@ -1,0 +1,69 @@
+"""What the commands share: the console, questions, progress, and flags made from a schema."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tinct.config import Leaf
+from tinct.errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Ask nothing; take the defaults and go.")
+
+
+def interactive() -> bool:
+    """Whether somebody can answer questions."""
+    return sys.stdin.isatty()
+
+
+def confirm(question: str, yes: bool) -> bool:
+    """The user's y/n; `--yes` answers y. Without a terminal and without `--yes` it is an error that names the flag."""
+    if yes:
+        return True
+    if not interactive():
+        raise ConfigError(f"{question} Nobody is there to answer: add --yes to go on without questions.")
+    return click.confirm(question, default=True)
+
+
+def progress(transient: bool = False) -> Progress:
+    """A progress bar with counts, time spent and time left, on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=errors, transient=transient)
+
+
+def schema_options(leaves: Iterable[Leaf]) -> Callable[[F], F]:
+    """Decorator: one flag per option of a schema, `--name` of the last part of its path; unset flags arrive as None."""
+
+    def decorate(function: F) -> F:
+        for leaf in reversed(list(leaves)):
+            flag = "--" + leaf.path.rpartition(".")[2].replace("_", "-")
+            default = ",".join(map(str, leaf.default)) if isinstance(leaf.default, tuple) else leaf.default
+            choices = f" One of: {', '.join(leaf.choices)}." if leaf.choices else ""
+            shown = f"{leaf.help}{choices} [default: {default}]"
+            function = click.option(flag, leaf.path.replace(".", "__"), default=None, metavar="VALUE", help=shown)(
+                function
+            )
+        return function
+
+    return decorate
+
+
+def chosen_values(options: dict[str, Any]) -> list[str]:
+    """The flags of `schema_options` that were given, as `path=text` for `config.override`."""
+    return [f"{name.replace('__', '.')}={value}" for name, value in options.items() if value is not None]

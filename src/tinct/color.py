@@ -1,0 +1,174 @@
+"""Colour spaces, and the composition that keeps a photograph's luma exactly.
+
+Legend: R'G'B' and Y (luma) in code values 0..peak ("levels"); Cb, Cr centred on 0 in levels; a, b of CIELAB (D65, 2 degrees).
+Tensors are channel-first: rgb (..., 3, H, W), luma and gray (..., 1, H, W), chroma (..., 2, H, W).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tinct.registry import Registry
+
+# ITU-R BT.601 luma in 16-bit fixed point, as Pillow's convert("L") has it: L = (19595 R + 38470 G + 7471 B + 32768) >> 16.
+_RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 1 << 15
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Pillow's L of integer pictures, exactly: (..., 3, H, W) -> (..., 1, H, W), same integer dtype; 8 or 16 bit."""
+    red, green, blue = (rgb[..., channel, :, :].to(torch.int64) for channel in range(3))
+    return ((_RED * red + _GREEN * green + _BLUE * blue + _HALF) >> 16).unsqueeze(-3).to(rgb.dtype)
+
+
+def rgb_to_cbcr(rgb: Tensor) -> Tensor:
+    """Chroma (..., 2, H, W) in levels of float pictures in levels (ITU-R BT.601, full range, as in JPEG)."""
+    red, green, blue = rgb.unbind(-3)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.stack([(blue - y) / 1.772, (red - y) / 1.402], dim=-3)
+
+
+def fit_gamut(y: Tensor, cbcr: Tensor, peak: int = 255) -> tuple[Tensor, Tensor, Tensor]:
+    """Float R', G', B' (..., H, W) of luma y (..., H, W): chroma shrunk at constant luma until each lies in 0..peak."""
+    cb, cr = cbcr.unbind(-3)
+    offsets = (1.402 * cr, -0.344136286 * cb - 0.714136286 * cr, 1.772 * cb)  # of R', G', B' from y
+    above = torch.maximum(torch.maximum(offsets[0], offsets[1]), offsets[2]).clamp_min(1e-6)
+    below = torch.minimum(torch.minimum(offsets[0], offsets[1]), offsets[2]).clamp_max(-1e-6).neg_()
+    shrink = torch.minimum((peak - y) / above, y / below).clamp_max(1.0)
+    red, green, blue = (y + shrink * offset for offset in offsets)
+    return red, green, blue
+
+
+def compose(gray: Tensor, cbcr: Tensor, peak: int = 255) -> Tensor:
+    """The picture with this chroma whose luma is `gray`, exactly: `luma(compose(gray, cbcr)) == gray` at every pixel.
+
+    gray: integer (..., 1, H, W) in 0..peak (255, or 65535 for 16 bit); cbcr: float (..., 2, H, W) in levels of that peak.
+    Gives int32 (..., 3, H, W). Red and blue are rounded, then green is solved for. What rounding green leaves is at most
+    half a green level, 0.2935 levels of luma, which the rounding of the luma formula removes. Since the rounding of red
+    and blue moves green by at most 0.36 levels, green never leaves 0..peak.
+    """
+    wide = torch.int32 if peak == 255 else torch.int64
+    y = gray.squeeze(-3)
+    red, _, blue = fit_gamut(y.to(cbcr.dtype), cbcr, peak)
+    red = red.round_().clamp_(0, peak).to(wide)
+    blue = blue.round_().clamp_(0, peak).to(wide)
+    rest = (y.to(wide) << 16) - _RED * red - _BLUE * blue
+    green = torch.div(rest + _GREEN // 2, _GREEN, rounding_mode="floor")
+    return torch.stack([red, green, blue], dim=-3).to(torch.int32)
+
+
+class ColorSpace(Protocol):
+    """How colour is written for a network: `channels` of roughly unit scale."""
+
+    channels: int
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """Float rgb in levels (B, 3, H, W) -> network units (B, channels, H, W)."""
+        ...
+
+    def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
+        """Network units and the gray (B, 1, H, W) in levels 0..255 they belong to -> chroma (B, 2, H, W) in levels."""
+        ...
+
+
+SPACES: Registry[ColorSpace] = Registry("color space")
+
+
+class _Rgb:
+    """The classic: three channels in [-1, 1]."""
+
+    channels = 3
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        return rgb / 127.5 - 1
+
+    def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
+        return rgb_to_cbcr((x.clamp(-1, 1) + 1) * 127.5)
+
+
+class _YCbCr:
+    """Chroma of BT.601, centred and scaled by what was measured over 3,816 Tiny ImageNet validation pictures."""
+
+    channels = 2
+    mean = (-8.5, 5.6)  # levels
+    std = 18.05  # levels, one scale for both channels: no whitening
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        return (rgb_to_cbcr(rgb) - rgb.new_tensor(self.mean).view(2, 1, 1)) / self.std
+
+    def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
+        return x * self.std + x.new_tensor(self.mean).view(2, 1, 1)
+
+
+class _Lab:
+    """a and b of CIELAB. Going back, the L* is found for which the colour has the luma that the gray says."""
+
+    channels = 2
+    scale = 20.0  # one network unit in units of a, b: about their standard deviation in photographs
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        return rgb_to_lab(rgb)[..., 1:, :, :] / self.scale
+
+    def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
+        ab = (x * self.scale).clamp(-128, 128)
+        target = _lightness(gray)
+        lightness = target
+        for _ in range(6):  # fixed point: each round takes the error in L* down about fivefold
+            rgb = lab_to_rgb(torch.cat([lightness, ab], dim=-3))
+            y = 0.299 * rgb[..., 0:1, :, :] + 0.587 * rgb[..., 1:2, :, :] + 0.114 * rgb[..., 2:3, :, :]
+            lightness = lightness + target - _lightness(y)
+        return rgb_to_cbcr(lab_to_rgb(torch.cat([lightness, ab], dim=-3)))
+
+
+SPACES.add("rgb")(_Rgb())
+SPACES.add("ycbcr")(_YCbCr())
+SPACES.add("lab")(_Lab())
+
+# IEC 61966-2-1 (sRGB) to XYZ, each row divided by the D65 white (0.95047, 1, 1.08883).
+_TO_XYZ = (
+    (0.4124564 / 0.95047, 0.3575761 / 0.95047, 0.1804375 / 0.95047),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339 / 1.08883, 0.1191920 / 1.08883, 0.9503041 / 1.08883),
+)
+_DELTA = 6 / 29
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """CIELAB (..., 3, H, W) of sRGB in levels (CIE 15:2004, D65). Values below 0 go through the curves' odd extension."""
+    linear = _linear(rgb / 255)
+    f = _lab_curve(torch.einsum("ij,...jhw->...ihw", rgb.new_tensor(_TO_XYZ), linear))
+    fx, fy, fz = f.unbind(-3)
+    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
+
+
+def lab_to_rgb(lab: Tensor) -> Tensor:
+    """sRGB in levels of CIELAB, not clipped: the inverse of `rgb_to_lab`."""
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16) / 116
+    f = torch.stack([fy + a / 500, fy, fy - b / 200], dim=-3)
+    xyz = torch.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4 / 29))
+    inverse = torch.linalg.inv(torch.tensor(_TO_XYZ, dtype=torch.float64)).to(lab)
+    return 255 * _companded(torch.einsum("ij,...jhw->...ihw", inverse, xyz))
+
+
+def _lightness(y: Tensor) -> Tensor:
+    """L* of a neutral gray of y levels."""
+    return 116 * _lab_curve(_linear(y / 255)) - 16
+
+
+def _lab_curve(value: Tensor) -> Tensor:
+    return torch.where(value > _DELTA**3, value.clamp_min(1e-9) ** (1 / 3), value / (3 * _DELTA**2) + 4 / 29)
+
+
+def _linear(value: Tensor) -> Tensor:
+    size = value.abs()
+    return value.sign() * torch.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+
+
+def _companded(value: Tensor) -> Tensor:
+    size = value.abs()
+    return value.sign() * torch.where(
+        size <= 0.0031308, size * 12.92, 1.055 * size.clamp_min(1e-9) ** (1 / 2.4) - 0.055
+    )

@@ -1,0 +1,134 @@
+"""Noise levels, schedules and step ladders.
+
+Legend: t position on the schedule, 0 (clean) .. T-1 (noise); alpha_bar its signal power;
+x_t = alpha x_0 + sigma eps with alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha_bar); s = sigma / alpha, noise to signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tinct.errors import ConfigError
+from tinct.registry import Registry
+
+
+@dataclass(frozen=True)
+class Level:
+    """One noise level; in sampling its parts are floats, in training tensors (B, 1, 1, 1), one level per picture."""
+
+    t: Any
+    alpha: Any
+    sigma: Any
+
+    @property
+    def ratio(self) -> Any:
+        """s = sigma / alpha: 0 for the clean picture."""
+        return self.sigma / self.alpha
+
+    def batched(self, like: Tensor) -> Level:
+        """The same level as tensors (B, 1, 1, 1) of float32, for a batch `like` (B, ...)."""
+        shape = (like.shape[0], 1, 1, 1)
+        parts = (self.t, self.alpha, self.sigma)
+        return Level(*(torch.as_tensor(part, dtype=torch.float32, device=like.device).expand(shape) for part in parts))
+
+
+CLEAN = Level(t=-1.0, alpha=1.0, sigma=0.0)
+
+SCHEDULES: Registry[Callable[[int], Tensor]] = Registry("schedule")  # T -> alpha_bar (T,), float64, falling
+SPACINGS: Registry[Callable[[Schedule, int], tuple[Level, ...]]] = Registry("spacing")
+
+
+class Schedule:
+    """The T levels that training draws from, as one array; between them levels are interpolated in ln s."""
+
+    def __init__(self, alpha_bar: Tensor) -> None:
+        self.alpha_bar = alpha_bar.to(torch.float64)
+        self.log_ratio = 0.5 * (torch.log1p(-self.alpha_bar) - torch.log(self.alpha_bar))  # ln s, rising
+
+    @classmethod
+    def named(cls, name: str, timesteps: int) -> Schedule:
+        """The registered schedule `name` with T = `timesteps`."""
+        return cls(SCHEDULES[name](timesteps))
+
+    def __len__(self) -> int:
+        return len(self.alpha_bar)
+
+    def level(self, t: int) -> Level:
+        """The level at whole t."""
+        alpha_bar = self.alpha_bar[t]
+        return Level(float(t), float(alpha_bar.sqrt()), float((1 - alpha_bar).sqrt()))
+
+    def levels(self, t: Tensor) -> Level:
+        """The levels of whole t (B,), as float32 tensors (B, 1, 1, 1)."""
+        alpha_bar = self.alpha_bar.to(t.device)[t].view(-1, 1, 1, 1)
+        return Level(t.view(-1, 1, 1, 1).float(), alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float())
+
+    def at_ratio(self, ratio: float) -> Level:
+        """The level with s = `ratio`, between the schedule's ends; its t is interpolated, so not whole."""
+        value = torch.tensor(ratio, dtype=torch.float64).log().clamp(self.log_ratio[0], self.log_ratio[-1])
+        upper = int(torch.searchsorted(self.log_ratio, value).clamp(1, len(self) - 1))
+        below, above = self.log_ratio[upper - 1], self.log_ratio[upper]
+        t = upper - 1 + float((value - below) / (above - below))
+        squared = float((2 * value).exp())
+        return Level(t, (1 + squared) ** -0.5, (squared / (1 + squared)) ** 0.5)
+
+
+@SCHEDULES.add("linear")
+def linear(timesteps: int) -> Tensor:
+    """beta from 1e-4 to 0.02 (Ho et al. 2020, section 4)."""
+    return torch.cumprod(1 - torch.linspace(1e-4, 0.02, timesteps, dtype=torch.float64), dim=0)
+
+
+@SCHEDULES.add("cosine")
+def cosine(timesteps: int) -> Tensor:
+    """alpha_bar = cos^2 of an angle, offset 0.008, beta at most 0.999 (Nichol and Dhariwal 2021, eq. 17)."""
+    t = torch.linspace(0, 1, timesteps + 1, dtype=torch.float64)
+    curve = torch.cos((t + 0.008) / 1.008 * torch.pi / 2) ** 2
+    beta = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
+    return torch.cumprod(1 - beta, dim=0)
+
+
+@SCHEDULES.add("chroma")
+def chroma(timesteps: int) -> Tensor:
+    """ln s normal with mean 1.4 and deviation 1.6, cut to s in 0.03..160: a shift towards more noise.
+
+    Uniform t then draws the levels at which a picture's colour is decided: 80% of the variance of chroma is decided above
+    s = 3, where a cosine schedule spends a fifth of its levels. The form is that of Karras et al. 2022, table 1.
+    """
+    quantile = (torch.arange(timesteps, dtype=torch.float64) + 0.5) / timesteps
+    ends = torch.tensor([0.03, 160.0], dtype=torch.float64).log()
+    low, high = torch.special.ndtr((ends - 1.4) / 1.6)
+    log_ratio = 1.4 + 1.6 * torch.special.ndtri(low + (high - low) * quantile)
+    return torch.sigmoid(-2 * log_ratio)
+
+
+def ladder(schedule: Schedule, spacing: str, steps: int) -> tuple[Level, ...]:
+    """The steps + 1 levels that a sampler walks, from the noisiest to the clean picture."""
+    if not 1 <= steps <= len(schedule):
+        raise ConfigError(f"steps = {steps}: must be from 1 to the model's {len(schedule)} levels")
+    return (*SPACINGS[spacing](schedule, steps), CLEAN)
+
+
+@SPACINGS.add("uniform")
+def uniform(schedule: Schedule, steps: int) -> tuple[Level, ...]:
+    """Evenly spaced whole t that start at the noisiest ("trailing" of Lin et al. 2023, 2305.08891, table 2)."""
+    size = len(schedule)
+    return tuple(schedule.level(round(size - index * size / steps) - 1) for index in range(steps))
+
+
+@SPACINGS.add("karras")
+def karras(
+    schedule: Schedule, steps: int, *, low: float = 0.1, high: float = 80.0, rho: float = 7.0
+) -> tuple[Level, ...]:
+    """s from `high` to `low`, evenly spaced in its rho-th root (Karras et al. 2022, eq. 5), within the schedule's ends."""
+    ends = schedule.log_ratio[[0, -1]].exp().tolist()
+    low, high = max(low, ends[0]), min(high, ends[1])
+    roots = [
+        high ** (1 / rho) + index / max(steps - 1, 1) * (low ** (1 / rho) - high ** (1 / rho)) for index in range(steps)
+    ]
+    return tuple(schedule.at_ratio(root**rho) for root in roots)

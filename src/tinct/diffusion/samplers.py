@@ -1,0 +1,106 @@
+"""Samplers: each a generator that walks a ladder of levels from noise to a picture.
+
+Legend: level -> lower is one step down the ladder; denoise(x_t, level) gives the network's x_0.
+A sampler knows no network, picture or condition. To add one: write the generator, register it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import expm1, log, sqrt
+from typing import Any
+
+from torch import Tensor
+
+from tinct.diffusion.levels import Level
+from tinct.errors import unknown
+from tinct.registry import Registry
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step done of `total`: the state x_t after it, and the x_0 that the network saw in it."""
+
+    done: int
+    total: int
+    x_t: Tensor
+    x_0: Tensor
+
+
+Denoise = Callable[[Tensor, Level], Tensor]
+Randn = Callable[[Tensor], Tensor]  # unit Gaussian noise like its argument
+Sampler = Callable[..., Iterator[Step]]  # (denoise, x_T, ladder, *, randn, **options)
+
+SAMPLERS: Registry[Sampler] = Registry("sampler")
+
+
+def sampler_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `given` that are set (not None); one that the sampler does not have raises UnknownName."""
+    parameters = inspect.signature(SAMPLERS[name]).parameters.values()
+    allowed = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "randn"]
+    chosen = {key: value for key, value in given.items() if value is not None}
+    for key in chosen:
+        if key not in allowed:
+            raise unknown(f"option of sampler {name}", key, allowed)
+    return chosen
+
+
+@SAMPLERS.add("ddpm")
+def ddpm(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
+    """Ancestral sampling, variance "fixed small": that of q(x_lower | x_t, x_0) (Ho et al. 2020, eq. 7)."""
+    return _ancestral(denoise, x_t, ladder, randn, lambda level, lower, kept: lower.sigma**2 / level.sigma**2 * kept)
+
+
+@SAMPLERS.add("ddpm-large")
+def ddpm_large(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
+    """Ancestral sampling, variance "fixed large": beta of the step (Ho et al. 2020, section 3.2). Poor under 100 steps."""
+    return _ancestral(denoise, x_t, ladder, randn, lambda level, lower, beta: beta)
+
+
+def _ancestral(
+    denoise: Denoise,
+    x_t: Tensor,
+    ladder: Sequence[Level],
+    randn: Randn,
+    variance: Callable[[Level, Level, float], float],
+) -> Iterator[Step]:
+    for done, (level, lower) in enumerate(pairwise(ladder), 1):
+        x_0 = denoise(x_t, level)
+        keep = level.alpha / lower.alpha  # sqrt of Ho's alpha_t, for a step of any length
+        beta = 1 - keep**2
+        x_t = (lower.alpha * beta * x_0 + keep * lower.sigma**2 * x_t) / level.sigma**2
+        if lower.sigma > 0:  # no noise in the last step
+            x_t = x_t + sqrt(variance(level, lower, beta)) * randn(x_t)
+        yield Step(done, len(ladder) - 1, x_t, x_0)
+
+
+@SAMPLERS.add("ddim")
+def ddim(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn, eta: float = 0.0) -> Iterator[Step]:
+    """Deterministic at eta 0, ancestral at eta 1 (Song et al. 2020, eq. 12 and 16)."""
+    for done, (level, lower) in enumerate(pairwise(ladder), 1):
+        x_0 = denoise(x_t, level)
+        eps = (x_t - level.alpha * x_0) / level.sigma
+        fresh = eta * lower.sigma / level.sigma * sqrt(max(0.0, 1 - (level.alpha / lower.alpha) ** 2))
+        x_t = lower.alpha * x_0 + sqrt(max(0.0, lower.sigma**2 - fresh**2)) * eps
+        if fresh > 0:
+            x_t = x_t + fresh * randn(x_t)
+        yield Step(done, len(ladder) - 1, x_t, x_0)
+
+
+@SAMPLERS.add("dpm++2m")
+def dpm_solver_2m(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
+    """DPM-Solver++ 2M: linear multistep in the half log-SNR, order 2 (Lu et al. 2022, 2211.01095, algorithm 2)."""
+    previous: tuple[Tensor, float] | None = None  # x_0 and h of the step before
+    for done, (level, lower) in enumerate(pairwise(ladder), 1):
+        x_0 = denoise(x_t, level)
+        if lower.sigma == 0:
+            x_t = x_0
+        else:
+            h = log(level.ratio) - log(lower.ratio)
+            estimate = x_0 if previous is None else x_0 + (x_0 - previous[0]) * (h / (2 * previous[1]))
+            x_t = lower.sigma / level.sigma * x_t - lower.alpha * expm1(-h) * estimate
+            previous = x_0, h
+        yield Step(done, len(ladder) - 1, x_t, x_0)

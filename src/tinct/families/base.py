@@ -1,0 +1,87 @@
+"""What everybody downstream sees of a model family: Colorizer, Objective, Family, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from tinct.diffusion.samplers import Step
+from tinct.registry import Registry
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures for one training step, with one source of randomness per picture."""
+
+    rgb: Tensor  # uint8 (B, 3, H, W)
+    labels: Tensor  # int64 (B,)
+    generators: Sequence[Generator]  # one per picture, on the CPU: what is drawn does not depend on the batch
+
+
+def randn(generators: Sequence[Generator], *shape: int) -> Tensor:
+    """Unit Gaussian noise (B, *shape) on the CPU, each picture's from its own generator."""
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+
+
+def rand(generators: Sequence[Generator], *shape: int) -> Tensor:
+    """Uniform numbers in [0, 1), (B, *shape), on the CPU, each picture's from its own generator."""
+    return torch.stack([torch.rand(shape, generator=generator) for generator in generators])
+
+
+def generators_for(seeds: Sequence[int]) -> list[Generator]:
+    """One CPU generator per seed: the same seed gives the same picture at any batch size, on any device."""
+    return [Generator().manual_seed(seed) for seed in seeds]
+
+
+class Colorizer(nn.Module):
+    """A model that colours. Subclasses hold its networks, nothing that only training needs.
+
+    `working_size` is the short side in pixels of the gray it was made for, `multiple` what each side must divide by.
+    """
+
+    working_size: int
+    multiple: int
+    options: Any  # the family's frozen dataclass that it was built from
+
+    def sample(self, gray: Tensor, *, generators: Sequence[Generator], **options: Any) -> Iterator[Step]:
+        """Colours a batch: yields a Step per step, the last one's x_0 is the result, in the units of `cbcr`.
+
+        gray: float (B, 1, H, W) in levels 0..255, sides divisible by `multiple`; one generator per picture.
+        Options are those of `sampling_options`; an unknown one raises UnknownName.
+        """
+        raise TypeError(f"{type(self).__name__} does not sample")
+
+    def cbcr(self, x_0: Tensor, gray: Tensor) -> Tensor:
+        """Chroma (B, 2, h, w) in levels that a Step's x_0 stands for; h, w may be a whole fraction of the gray's."""
+        raise TypeError(f"{type(self).__name__} has no chroma")
+
+
+class Objective(nn.Module):
+    """One player of a training: its forward gives named, already weighted losses whose sum is minimized."""
+
+    name: str
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalar losses by name."""
+        raise TypeError(f"{type(self).__name__} has no loss")
+
+
+class Family(Protocol):
+    """A row of the table: how a named family is built and trained."""
+
+    Options: type  # a frozen dataclass: the model's part of the schema
+
+    def build(self, options: Any) -> Colorizer:
+        """The model, freshly initialized from the global random state."""
+        ...
+
+    def objectives(self, model: Colorizer) -> list[Objective]:
+        """The players that train it: one for most, two for an adversarial family."""
+        ...
+
+
+FAMILIES: Registry[Family] = Registry("family")

@@ -1,0 +1,68 @@
+"""The workspace, names that are safe on every system, and files that appear only when they are complete."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tinct.errors import ConfigError, DataError
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+
+
+def workspace() -> Path:
+    """The folder of imageData/, npzData/, models/ and Results/: TINCT_WORKSPACE, else the current folder."""
+    return Path(os.environ.get("TINCT_WORKSPACE") or ".")
+
+
+def safe_name(text: str) -> str:
+    """`text` as a file or folder name that Windows, macOS and Linux all accept: spaces and forbidden signs become _."""
+    name = re.sub(r'[\x00-\x1f<>:"/\\|?*\s]+', "_", text).strip("._") or "_"
+    return f"_{name}" if name.split(".")[0].lower() in _RESERVED else name[:120]
+
+
+def checked_name(text: str, what: str) -> str:
+    """`text` itself if it can be a folder name everywhere, else ConfigError with one that can."""
+    if not text or safe_name(text) != text:
+        raise ConfigError(f"{what} '{text}' can't be a folder name. Try '{safe_name(text)}'.")
+    return text
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the name `path` when the block ends well, else it is removed.
+
+    `sync` flushes it to the disk first: for manifests, whose existence means that everything they list is complete.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:12]}.part{path.suffix}")
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
+    """Writes JSON whole or not at all."""
+    with replacing(path, sync=sync) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; DataError names the file when it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: not found") from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: not readable as JSON: {error}") from None
