@@ -1,0 +1,194 @@
+"""Pictures for people: contact sheets, before/after sheets, loss curves. Every file appears whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from tinct.files import replacing
+
+Rgb = npt.NDArray[np.uint8]  # (H, W, 3)
+
+_PAPER, _INK, _FAINT = (255, 255, 255), (34, 34, 34), (110, 110, 110)
+_GAP = 8  # pixels between pictures, and around the sheet
+_TITLE_SIZE, _CAPTION_SIZE = 15, 13  # pixels
+
+
+def sheet(columns: Mapping[str, Sequence[Rgb]], path: Path, *, scale: int = 1, side: int | None = None) -> None:
+    """A contact sheet: one titled column per entry, one row per picture.
+
+    `scale` repeats each pixel, for small pictures; `side` shrinks pictures whose longer side in pixels exceeds it.
+    Pictures may differ in size and columns in length. Without any picture there is no sheet: ValueError.
+    """
+    cells = {title: [_cell(picture, scale, side) for picture in pictures] for title, pictures in columns.items()}
+    if not any(cells.values()):
+        raise ValueError("a sheet needs at least one picture")
+    font = _font(_TITLE_SIZE)
+    widths = [max([_widest_word(title, font), *(cell.width for cell in column)]) for title, column in cells.items()]
+    titles = [_wrapped(title, font, width) for title, width in zip(cells, widths, strict=True)]
+    rows = list(zip_longest(*cells.values()))
+    heights = [max(cell.height for cell in row if cell) for row in rows]
+    top = _GAP + _text_height(titles, font)
+
+    paper = Image.new(
+        "RGB", (_GAP + sum(width + _GAP for width in widths), top + sum(h + _GAP for h in heights)), _PAPER
+    )
+    draw = ImageDraw.Draw(paper)
+    lefts = _starts(_GAP, widths)
+    for left, width, title in zip(lefts, widths, titles, strict=True):
+        draw.multiline_text((left + width / 2, top - _GAP / 2), title, _INK, font, anchor="md", align="center")
+    for upper, row in zip(_starts(top, heights), rows, strict=True):
+        for left, width, cell in zip(lefts, widths, row, strict=True):
+            if cell:
+                paper.paste(cell, (left + (width - cell.width) // 2, upper))
+    _save(paper, path)
+
+
+def before_after(
+    pairs: Iterable[tuple[str, Image.Image, Image.Image]], path: Path, *, height: int = 240, width: int = 1600
+) -> None:
+    """A sheet of photographs of any sizes: before and after side by side at this height, the name below, lines filled up.
+
+    `height` is each photograph's and `width` the sheet's at most, in pixels (one pair that is wider gets a line of its own).
+    Photographs of any 8-bit mode. `pairs` is read one by one: only the thumbnails are kept. Without any: ValueError.
+    """
+    blocks = [_pair(name, before, after, height) for name, before, after in pairs]
+    if not blocks:
+        raise ValueError("a sheet needs at least one pair of pictures")
+    lines = _filled(blocks, width - _GAP)
+    total = max(sum(block.width + 2 * _GAP for block in line) for line in lines)
+    paper = Image.new("RGB", (total, sum(line[0].height + 2 * _GAP for line in lines)), _PAPER)
+    upper = _GAP
+    for line in lines:
+        for left, block in zip(_starts(_GAP, [block.width + _GAP for block in line]), line, strict=True):
+            paper.paste(block, (left, upper))
+        upper += line[0].height + 2 * _GAP
+    _save(paper, path)
+
+
+def loss_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Training and validation loss per epoch, the best validation loss marked.
+
+    Rows have epoch, train_loss and val_loss; a loss that is missing, None or not finite is left out.
+    The vertical axis is logarithmic when the losses span more than a factor of ten.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    curves = {name: _points(history, key) for name, key in (("training", "train_loss"), ("validation", "val_loss"))}
+    for (name, points), color in zip(curves.items(), ("#4477aa", "#cc5533"), strict=True):
+        if points:
+            axes.plot(*zip(*points, strict=True), color=color, label=name, marker="o", markersize=3, linewidth=1.6)
+    if curves["validation"]:
+        _mark_best(axes, curves["validation"])
+    losses = [loss for points in curves.values() for _, loss in points]
+    if losses and min(losses) > 0 and max(losses) > 10 * min(losses):
+        axes.set_yscale("log")
+    axes.set(xlabel="epoch", ylabel="loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if losses:
+        axes.legend(frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _points(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    pairs = [(row["epoch"], row.get(key)) for row in history]
+    return [(epoch, loss) for epoch, loss in pairs if loss is not None and math.isfinite(loss)]
+
+
+def _mark_best(axes: Any, points: Sequence[tuple[float, float]]) -> None:
+    epoch, loss = min(points, key=lambda point: point[1])
+    axes.plot(
+        [epoch], [loss], "o", markersize=11, markerfacecolor="none", markeredgecolor="#cc5533", markeredgewidth=1.8
+    )
+    axes.axhline(loss, color="#cc5533", linewidth=0.8, linestyle=":")
+    axes.set_title(f"best validation loss {loss:.4g} after epoch {epoch:g}", fontsize=11, loc="left")
+
+
+def _cell(picture: Rgb, scale: int, side: int | None) -> Image.Image:
+    cell = Image.fromarray(picture)
+    if side and max(cell.size) > side:
+        cell.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return cell.resize((cell.width * scale, cell.height * scale), Image.Resampling.NEAREST) if scale > 1 else cell
+
+
+def _pair(name: str, before: Image.Image, after: Image.Image, height: int) -> Image.Image:
+    """Both pictures at this height with 2 pixels between them, and the name below, cut where it is too long."""
+    pictures = [_at_height(picture, height) for picture in (before, after)]
+    font = _font(_CAPTION_SIZE)
+    block = Image.new("RGB", (sum(p.width for p in pictures) + 2, height + _CAPTION_SIZE + 8), _PAPER)
+    block.paste(pictures[0], (0, 0))
+    block.paste(pictures[1], (pictures[0].width + 2, 0))
+    text = _shortened(name, font, block.width)
+    ImageDraw.Draw(block).text((0, height + 4), text, _FAINT, font)
+    return block
+
+
+def _at_height(picture: Image.Image, height: int) -> Image.Image:
+    """The picture at this height; a panorama of more than 4:1 at that width, centred between white bars."""
+    factor = min(height / picture.height, 4 * height / picture.width)
+    size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
+    small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
+    return ImageOps.pad(small, (small.width, height), color=_PAPER) if small.height < height else small
+
+
+def _filled(blocks: Sequence[Image.Image], width: int) -> list[list[Image.Image]]:
+    """The blocks in lines, each as full as `width` allows."""
+    lines: list[list[Image.Image]] = [[]]
+    for block in blocks:
+        used = sum(other.width + 2 * _GAP for other in lines[-1])
+        if lines[-1] and used + block.width > width:
+            lines.append([])
+        lines[-1].append(block)
+    return lines
+
+
+def _starts(first: int, lengths: Sequence[int]) -> list[int]:
+    """Where each of these lengths begins when they follow one another with a gap between."""
+    return [first + sum(lengths[:index]) + _GAP * index for index in range(len(lengths))]
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
+
+
+def _widest_word(title: str, font: Any) -> int:
+    return max((math.ceil(font.getlength(word)) for word in title.split()), default=0)
+
+
+def _wrapped(title: str, font: Any, width: int) -> str:
+    """The title in lines no wider than `width` pixels, broken between words."""
+    lines = [""]
+    for word in title.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if font.getlength(longer) <= width or not lines[-1] else [*lines, word]
+    return "\n".join(lines)
+
+
+def _text_height(titles: Sequence[str], font: Any) -> int:
+    return round((_TITLE_SIZE + 5) * max(title.count("\n") + 1 for title in titles)) + _GAP // 2
+
+
+def _shortened(text: str, font: Any, width: int) -> str:
+    while len(text) > 4 and font.getlength(text) > width:
+        text = text.removesuffix("…")[:-1] + "…"
+    return text
+
+
+def _save(paper: Image.Image, path: Path) -> None:
+    with replacing(path) as temporary:
+        paper.save(temporary)

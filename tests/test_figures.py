@@ -1,0 +1,143 @@
+"""The sheets hold the right pixels in the right places, and a figure that fails leaves nothing behind."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinct import figures
+
+RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
+
+
+def flat(color: tuple[int, int, int], height: int = 40, width: int = 60) -> np.ndarray:
+    return np.full((height, width, 3), color, dtype=np.uint8)
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def count(path: Path, color: tuple[int, int, int]) -> int:
+    return int((pixels(path) == color).all(axis=-1).sum())
+
+
+def box(path: Path, color: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels of this colour."""
+    rows, columns = np.nonzero((pixels(path) == color).all(axis=-1))
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_sheet_puts_columns_side_by_side_and_pictures_below_each_other(tmp_path):
+    path = tmp_path / "sheet.png"
+    figures.sheet({"truth": [flat(RED), flat(BLUE)], "gray": [flat(GREEN), flat(RED)]}, path)
+    assert (count(path, RED), count(path, GREEN), count(path, BLUE)) == (4800, 2400, 2400)
+    green, blue = box(path, GREEN), box(path, BLUE)
+    assert green[0] > blue[2]
+    assert green[3] < blue[1]
+
+
+def test_sheet_scale_repeats_pixels(tmp_path):
+    path = tmp_path / "sheet.png"
+    picture = flat(RED)
+    picture[3, 5] = GREEN
+    figures.sheet({"truth": [picture]}, path, scale=3)
+    left, top, right, bottom = box(path, RED)
+    assert (right - left, bottom - top) == (180, 120)
+    assert box(path, GREEN) == (left + 15, top + 9, left + 18, top + 12)
+
+
+def test_sheet_side_shrinks_only_what_is_larger(tmp_path):
+    path = tmp_path / "sheet.png"
+    figures.sheet({"large": [flat(RED, 400, 200)], "small": [flat(GREEN, 10, 10)]}, path, side=100)
+    assert (count(path, RED), count(path, GREEN)) == (100 * 50, 100)
+
+
+def test_sheet_takes_columns_of_different_length(tmp_path):
+    path = tmp_path / "sheet.png"
+    figures.sheet({"a": [flat(RED), flat(RED)], "b": [flat(GREEN)]}, path)
+    assert (count(path, RED), count(path, GREEN)) == (4800, 2400)
+
+
+def test_a_long_title_is_wrapped_and_never_covers_a_picture(tmp_path):
+    path = tmp_path / "sheet.png"
+    figures.sheet({"constant mean chroma of the training set": [flat(RED)], "b": [flat(GREEN)]}, path)
+    assert (count(path, RED), count(path, GREEN)) == (2400, 2400)
+    top = box(path, RED)[1]
+    assert top > 5 * 15
+    ink = pixels(path).max(axis=-1) < 80
+    assert ink[:top].any()
+
+
+def test_a_sheet_without_pictures_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least one picture"):
+        figures.sheet({"truth": []}, tmp_path / "sheet.png")
+    with pytest.raises(ValueError, match="at least one pair"):
+        figures.before_after([], tmp_path / "sheet.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_before_after_takes_photographs_of_every_shape_and_mode(tmp_path):
+    path = tmp_path / "sheet.png"
+    shapes = [(60, 40), (40, 60), (1, 1), (1, 5000), (5000, 1)]
+    pairs = [(f"{size}", Image.new("L", size, 90), Image.new("RGB", size, RED)) for size in shapes]
+    pairs.append(("palette", Image.new("P", (8, 8)), Image.new("RGBA", (8, 8), RED)))
+    figures.before_after(pairs, path, height=30, width=400)
+    assert pixels(path).shape[1] <= 400
+    assert count(path, RED) == sum(
+        width * height for width, height in [(45, 30), (20, 30), (30, 30), (1, 30), (120, 1), (30, 30)]
+    )
+
+
+def test_before_after_reads_its_pairs_one_by_one(tmp_path):
+    alive = []
+
+    def pairs():
+        for number in range(4):
+            alive.append(number)
+            yield str(number), Image.new("L", (20, 10)), Image.new("RGB", (20, 10), RED)
+
+    figures.before_after(pairs(), tmp_path / "sheet.jpg", height=20)
+    assert alive == [0, 1, 2, 3]
+
+
+def colors(path: Path) -> int:
+    """Pixels that are neither gray nor white: the curves."""
+    rgb = pixels(path).astype(int)
+    return int(((rgb.max(-1) - rgb.min(-1)) > 60).sum())
+
+
+def test_loss_curve_draws_both_curves_and_marks_the_best(tmp_path):
+    history = [{"epoch": n, "train_loss": 1 / n, "val_loss": 1 / n + 0.01 * n} for n in range(1, 12)]
+    both, one = tmp_path / "loss_curve.png", tmp_path / "one.png"
+    figures.loss_curve(history, both)
+    figures.loss_curve([{**row, "val_loss": None} for row in history], one)
+    assert colors(both) > 1.5 * colors(one) > 0
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [{"epoch": 1, "train_loss": 0.5, "val_loss": 0.6}],
+        [{"epoch": 1, "train_loss": 50.0, "val_loss": float("nan")}, {"epoch": 2, "train_loss": 1.0}],
+        [{"epoch": 1, "train_loss": 0.0, "val_loss": 100.0}, {"epoch": 2, "train_loss": 0.0, "val_loss": 0.0}],
+    ],
+)
+def test_loss_curve_takes_any_history(history, tmp_path):
+    figures.loss_curve(history, tmp_path / "loss_curve.png")
+    assert pixels(tmp_path / "loss_curve.png").shape == (495, 880, 3)
+
+
+def test_a_figure_that_fails_keeps_the_old_file(tmp_path):
+    path = tmp_path / "sheet.png"
+    figures.sheet({"a": [flat(RED)]}, path)
+    before = path.read_bytes()
+    with pytest.raises((TypeError, ValueError)):
+        figures.sheet({"a": [flat(RED).astype(np.float64)]}, path)
+    with pytest.raises(ValueError, match="unknown file extension"):
+        figures.sheet({"a": [flat(RED)]}, tmp_path / "sheet.nonsense")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
