@@ -60,9 +60,10 @@ def compose(gray: Tensor, cbcr: Tensor, peak: int = 255) -> Tensor:
 
 
 class ColorSpace(Protocol):
-    """How colour is written for a network: `channels` of roughly unit scale."""
+    """How colour is written for a network: `channels` of roughly unit scale, none beyond +-`limit`."""
 
     channels: int
+    limit: float
 
     def encode(self, rgb: Tensor) -> Tensor:
         """Float rgb in levels (B, 3, H, W) -> network units (B, channels, H, W)."""
@@ -80,6 +81,7 @@ class _Rgb:
     """The classic: three channels in [-1, 1]."""
 
     channels = 3
+    limit = 1.0
 
     def encode(self, rgb: Tensor) -> Tensor:
         return rgb / 127.5 - 1
@@ -94,6 +96,7 @@ class _YCbCr:
     channels = 2
     mean = (-8.5, 5.6)  # levels
     std = 18.05  # levels, one scale for both channels: no whitening
+    limit = (127.5 + 8.5) / 18.05
 
     def encode(self, rgb: Tensor) -> Tensor:
         return (rgb_to_cbcr(rgb) - rgb.new_tensor(self.mean).view(2, 1, 1)) / self.std
@@ -107,6 +110,7 @@ class _Lab:
 
     channels = 2
     scale = 20.0  # one network unit in units of a, b: about their standard deviation in photographs
+    limit = 128 / 20.0
 
     def encode(self, rgb: Tensor) -> Tensor:
         return rgb_to_lab(rgb)[..., 1:, :, :] / self.scale

@@ -17,7 +17,7 @@ from tinct.registry import Registry
 class Batch:
     """Pictures for one training step, with one source of randomness per picture."""
 
-    rgb: Tensor  # uint8 (B, 3, H, W)
+    rgb: Tensor  # uint8 (B, 3, H, W), augmented
     labels: Tensor  # int64 (B,)
     generators: Sequence[Generator]  # one per picture, on the CPU: what is drawn does not depend on the batch
 
@@ -45,7 +45,10 @@ class Colorizer(nn.Module):
 
     working_size: int
     multiple: int
+    draws: int = 1  # of how many samples its default picture is the medoid
     options: Any  # the family's frozen dataclass that it was built from
+    name: str = "unnamed"
+    header: dict[str, Any]  # what its weights say of themselves: see `weights`
 
     def sample(self, gray: Tensor, *, generators: Sequence[Generator], **options: Any) -> Iterator[Step]:
         """Colours a batch: yields a Step per step, the last one's x_0 is the result, in the units of `cbcr`.
@@ -79,8 +82,8 @@ class Family(Protocol):
         """The model, freshly initialized from the global random state."""
         ...
 
-    def objectives(self, model: Colorizer) -> list[Objective]:
-        """The players that train it: one for most, two for an adversarial family."""
+    def objectives(self, model: Colorizer, categories: int) -> list[Objective]:
+        """The players that train it on a set of so many categories: one for most, two for an adversarial family."""
         ...
 
 

@@ -1,0 +1,182 @@
+"""Conditional diffusion: a denoiser learns to take noise off colour, given the gray photograph.
+
+Legend as in `tinct.diffusion`: x_0 colour in network units, x_t = alpha x_0 + sigma eps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from tinct.color import SPACES, luma
+from tinct.config import option, variant
+from tinct.diffusion import SAMPLERS, SCHEDULES, SPACINGS, TARGETS, Level, Schedule, Step, diffuse, ladder, sampler_options
+from tinct.errors import ConfigError
+from tinct.families.base import FAMILIES, Batch, Colorizer, Objective, rand, randn
+from tinct.nets import DENOISERS
+
+
+@dataclass(frozen=True)
+class DiffusionOptions:
+    """A diffusion colorizer; the defaults are the classic one: 4 channels in, 3 out, noise predicted."""
+
+    space: str = option("rgb", "colour space", choices=lambda: list(SPACES))
+    backbone: str = option("unet", "network", choices=lambda: list(DENOISERS))
+    network: Any = variant("backbone", lambda name: DENOISERS[name].Options, "shape of the network")
+    classes: int = option(0, "classes to condition on besides the photograph; 0 = none", low=0)
+    size: int = option(64, "short side of the picture that the model sees, px", low=8)
+    timesteps: int = option(1000, "T, the number of noise levels", low=1)
+    schedule: str = option("cosine", "noise schedule", choices=lambda: list(SCHEDULES))
+    target: str = option("eps", "what the network predicts", choices=lambda: list(TARGETS))
+    levels_per_picture: int = option(1, "noise levels trained on per pass of the encoder", low=1)
+    mean_weight: float = option(0.25, "weight of the mean head's loss, where the network has that head", low=0.0)
+    category_weight: float = option(0.0, "weight of guessing the category, a help in training; 0 = off", low=0.0)
+    sampler: str = option("ddpm", "default sampler", choices=lambda: list(SAMPLERS))
+    spacing: str = option("uniform", "default spacing of the sampler's steps", choices=lambda: list(SPACINGS))
+    steps: int = option(50, "default number of sampling steps", low=1)
+    draws: int = option(1, "a coloured picture is by default the medoid of so many samples", low=1)
+
+
+@dataclass(frozen=True)
+class DdimOptions(DiffusionOptions):
+    """The same network and training, sampled by DDIM."""
+
+    sampler: str = option("ddim", "default sampler", choices=lambda: list(SAMPLERS))
+
+
+@dataclass(frozen=True)
+class SplitOptions(DiffusionOptions):
+    """Chroma at half of the luma's size, the photograph encoded once, a light denoiser every step."""
+
+    space: str = option("ycbcr", "colour space", choices=lambda: list(SPACES))
+    backbone: str = option("split", "network", choices=lambda: list(DENOISERS))
+    schedule: str = option("chroma", "noise schedule", choices=lambda: list(SCHEDULES))
+    target: str = option("v", "what the network predicts", choices=lambda: list(TARGETS))
+    levels_per_picture: int = option(3, "noise levels trained on per pass of the encoder", low=1)
+    sampler: str = option("dpm++2m", "default sampler", choices=lambda: list(SAMPLERS))
+    spacing: str = option("karras", "default spacing of the sampler's steps", choices=lambda: list(SPACINGS))
+    steps: int = option(8, "default number of sampling steps", low=1)
+    draws: int = option(8, "a coloured picture is by default the medoid of so many samples", low=1)
+
+
+def unit_gray(gray: Tensor) -> Tensor:
+    """Gray in levels 0..255 as networks see it, in [-1, 1]."""
+    return gray / 127.5 - 1
+
+
+class DiffusionColorizer(Colorizer):
+    """Samples colour by walking a ladder of noise levels down from noise."""
+
+    def __init__(self, options: DiffusionOptions) -> None:
+        super().__init__()
+        self.options, self.header = options, {}
+        self.space, self.target = SPACES[options.space], TARGETS[options.target]
+        self.schedule = Schedule.named(options.schedule, options.timesteps)
+        self.network = DENOISERS[options.backbone](options.network, self.space.channels, options.classes)
+        self.working_size, self.multiple, self.draws = options.size, self.network.multiple, options.draws
+
+    def sample(
+        self,
+        gray: Tensor,
+        *,
+        generators: Sequence[Generator],
+        steps: int | None = None,
+        sampler: str | None = None,
+        spacing: str | None = None,
+        eta: float | None = None,
+        temperature: float = 1.0,
+        labels: Tensor | None = None,
+    ) -> Iterator[Step]:
+        """See Colorizer. None means the model's default; `eta` is for samplers that have it; `temperature` scales the noise.
+
+        The walk starts at alpha mean + sigma noise: from pure noise at a finite level the colours would be pulled to neutral.
+        """
+        name = sampler or self.options.sampler
+        options = sampler_options(name, {"eta": eta})
+        levels = ladder(self.schedule, spacing or self.options.spacing, steps or self.options.steps)
+        features = self.network.encode(unit_gray(gray))
+        mean = self.network.mean(features)
+
+        def fresh(like: Tensor) -> Tensor:
+            return temperature * randn(generators, *like.shape[1:]).to(like)
+
+        def denoise(x_t: Tensor, level: Level) -> Tensor:
+            batched = level.batched(x_t)
+            prediction = self.network(x_t, batched, features, labels)
+            return self.target.x_0(prediction, x_t, batched).clamp(-self.space.limit, self.space.limit)
+
+        b, _, h, w = gray.shape
+        grid = gray.new_zeros(b, self.space.channels, h // self.network.reduction, w // self.network.reduction)
+        start = levels[0].alpha * (grid if mean is None else mean) + levels[0].sigma * fresh(grid)
+        return SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
+
+    def cbcr(self, x_0: Tensor, gray: Tensor) -> Tensor:
+        """See Colorizer."""
+        return self.space.cbcr(x_0, F.avg_pool2d(gray, self.network.reduction))
+
+
+class Denoising(Objective):
+    """Mean squared error of the prediction at levels drawn uniformly over the schedule (Ho et al. 2020, eq. 14)."""
+
+    name = "denoiser"
+
+    def __init__(self, model: DiffusionColorizer, categories: int) -> None:
+        super().__init__()
+        self.model = model
+        width, weighted = model.network.summary_width, model.options.category_weight > 0
+        if weighted and not width:
+            raise ConfigError(f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0")
+        self.guess = nn.Linear(width, categories) if weighted else None  # only training needs it
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Losses "mse" and, with a mean head, "mean"; with a category weight "category". Unit-variance targets: 1 = nothing learned."""
+        model, options = self.model, self.model.options
+        x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
+        features = model.network.encode(unit_gray(luma(batch.rgb).float()))
+        prediction, wanted = self._predict(batch, x_0, features)
+        losses = {"mse": F.mse_loss(prediction, wanted)}
+        mean = model.network.mean(features)
+        if mean is not None:
+            losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
+        if self.guess is not None:
+            scores = self.guess(model.network.summary(features))
+            losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
+        return losses
+
+    def _predict(self, batch: Batch, x_0: Tensor, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """Prediction and target at K levels per picture, one from each K-th of the schedule: (B K, C, h, w)."""
+        model, count = self.model, self.model.options.levels_per_picture
+        strata = (torch.arange(count) + rand(batch.generators, count)) / count
+        t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
+        eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
+        x_0, labels = x_0.repeat_interleave(count, dim=0), batch.labels.repeat_interleave(count)
+        level = model.schedule.levels(t)
+        repeated = tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
+        prediction = model.network(diffuse(x_0, eps, level), level, repeated, labels)
+        return prediction, model.target.of(x_0, eps, level)
+
+
+class DiffusionFamily:
+    """A row of the table: diffusion with these options."""
+
+    def __init__(self, options: type[DiffusionOptions]) -> None:
+        self.Options = options
+
+    def build(self, options: DiffusionOptions) -> DiffusionColorizer:
+        """See Family."""
+        return DiffusionColorizer(options)
+
+    def objectives(self, model: Colorizer, categories: int) -> list[Objective]:
+        """See Family."""
+        assert isinstance(model, DiffusionColorizer)
+        return [Denoising(model, categories)]
+
+
+FAMILIES.add("unetddpm")(DiffusionFamily(DiffusionOptions))
+FAMILIES.add("unetddim")(DiffusionFamily(DdimOptions))
+FAMILIES.add("splitdpm")(DiffusionFamily(SplitOptions))

@@ -1,0 +1,56 @@
+"""What a diffusion family asks of a network, and the registry of those that have it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from tinct.diffusion.levels import Level
+from tinct.registry import Registry
+
+Features = tuple[Tensor, ...]
+
+
+class Denoiser(nn.Module):
+    """A conditional network for x_t. What depends on the photograph alone is computed once, by `encode`.
+
+    `reduction` is the photograph's size over the size of x_t; the photograph's sides must divide by `multiple`.
+    """
+
+    reduction: int = 1
+    multiple: int = 1
+    summary_width: int = 0  # of `summary`; 0 = the network has none
+
+    def encode(self, gray: Tensor) -> Features:
+        """Features of a photograph (B, 1, H, W) in [-1, 1]; without an encoder, the photograph itself."""
+        return (gray,)
+
+    def mean(self, features: Features) -> Tensor | None:
+        """The network's estimate of the mean of x_0, (B, C, h, w), if it has a head for it: sampling starts there."""
+        return None
+
+    def summary(self, features: Features) -> Tensor:
+        """What the encoder knows of the picture as a whole, (B, summary_width)."""
+        raise TypeError(f"{type(self).__name__} has no summary")
+
+    def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
+        """The prediction (B, C, h, w). The level's parts are tensors (B, 1, 1, 1); labels (B,), -1 = unknown."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+    def stages(self) -> list[nn.Module]:
+        """The parts that are worth compiling, each on its own."""
+        return [self]
+
+
+class DenoiserType(Protocol):
+    """A denoiser's class: built from its options, the channels of x_t and the number of classes (0 = none)."""
+
+    Options: type
+
+    def __call__(self, options: Any, channels: int, classes: int) -> Denoiser:
+        """The freshly initialized network."""
+        ...
+
+
+DENOISERS: Registry[DenoiserType] = Registry("backbone")

@@ -1,0 +1,150 @@
+"""The split network: an encoder that looks at the photograph once, and a light denoiser of its chroma, run every step.
+
+Sizes for a photograph of 64 px: luma 64, chroma grid 32; the encoder works at 32, 16 and 8, the denoiser at 16 and 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tinct.config import option
+from tinct.diffusion.levels import Level
+from tinct.nets.base import DENOISERS, Denoiser, Features
+from tinct.nets.blocks import Attention, PixelNorm, ResBlock
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Widths of the split network."""
+
+    encoder: tuple[int, ...] = option((40, 112, 208), "widths of the encoder at 1/2, 1/4 and 1/8 of the photograph", low=8)
+    denoiser: tuple[int, ...] = option((64, 128), "widths of the denoiser at 1/4 and 1/8 of the photograph", low=8)
+    deep_blocks: int = option(4, "residual blocks of the encoder at 1/8", low=1)
+    dropout: float = option(0.0, "dropout in the encoder at 1/8", low=0.0, high=0.9)
+
+
+class _Encoder(nn.Module):
+    """Luma (B, 1, H, W) -> features at 1/2, 1/4, 1/8 and the mean chroma at 1/2."""
+
+    def __init__(self, widths: tuple[int, ...], deep_blocks: int, dropout: float, channels: int) -> None:
+        super().__init__()
+        fine, middle, deep = widths
+        self.stem = nn.Conv2d(4, fine, 3, padding=1)
+        self.fine = ResBlock(fine, pixel_norm=True)
+        self.to_middle = nn.Conv2d(fine, middle, 2, stride=2)
+        self.middle = nn.Sequential(*(ResBlock(middle, pixel_norm=True) for _ in range(2)))
+        self.to_deep = nn.Conv2d(middle, deep, 2, stride=2)
+        layers: list[nn.Module] = []
+        for index in range(deep_blocks):
+            layers.append(ResBlock(deep, dropout=dropout, pixel_norm=True))
+            if index % 2:
+                layers.append(Attention(deep, pixel_norm=True))
+        self.deep = nn.Sequential(*layers)
+        self.from_deep = nn.Conv2d(deep, middle, 1)
+        self.middle_up = ResBlock(middle, pixel_norm=True)
+        self.from_middle = nn.Conv2d(middle, fine, 1)
+        self.fine_up = ResBlock(fine, pixel_norm=True)
+        self.head = nn.Sequential(PixelNorm(fine), nn.SiLU(), nn.Conv2d(fine, channels, 3, padding=1))
+
+    def forward(self, gray: Tensor) -> Features:
+        fine = self.fine(self.stem(F.pixel_unshuffle(gray, 2)))  # (B, fine, H/2, W/2)
+        middle = self.middle(self.to_middle(fine))  # (B, middle, H/4, W/4)
+        deep = self.deep(self.to_deep(middle))  # (B, deep, H/8, W/8)
+        middle = self.middle_up(middle + F.interpolate(self.from_deep(deep), scale_factor=2.0))
+        fine = self.fine_up(fine + F.interpolate(self.from_middle(middle), scale_factor=2.0))
+        return fine, middle, deep, self.head(fine).float()
+
+
+class _LevelEmbedding(nn.Module):
+    """(ln s, mean of x_t) -> (B, E). The mean gets a path of its own: at s = 20 it is a 0.03 of the noise of a pixel."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.logspace(-2, 4, 32, base=2.0), persistent=False)
+        self.level = nn.Linear(64, size)
+        self.average = nn.Linear(channels, size)
+        self.out = nn.Linear(size, size)
+
+    def forward(self, x_t: Tensor, log_ratio: Tensor) -> Tensor:
+        angles = log_ratio[:, None] / 4 * self.frequencies
+        level = self.level(torch.cat([angles.sin(), angles.cos()], dim=1))
+        area = x_t.shape[-1] * x_t.shape[-2]
+        average = x_t.mean(dim=(2, 3)) * area**0.5  # unit noise whatever the size of the picture
+        embedding: Tensor = F.silu(self.out(F.silu(level + self.average(average))))
+        return embedding
+
+
+class _Decoder(nn.Module):
+    """The denoiser's network: x_t (B, C, h, w) on the chroma grid, with the encoder's features."""
+
+    def __init__(self, widths: tuple[int, ...], encoder: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        outer, inner = widths
+        size = 2 * inner
+        self.embedding = _LevelEmbedding(channels, size)
+        self.from_features = nn.ModuleList([
+            nn.Conv2d(encoder[0], 24, 1), nn.Conv2d(encoder[1], outer, 1), nn.Conv2d(encoder[2], inner, 1)
+        ])  # fmt: skip
+        self.stem = nn.Conv2d(4 * channels, outer, 3, padding=1)
+        self.outer_in = ResBlock(outer, embedding=size, pixel_norm=True)
+        self.down = nn.Conv2d(outer, inner, 2, stride=2)
+        self.inner = nn.ModuleList(ResBlock(inner, embedding=size, pixel_norm=True) for _ in range(3))
+        self.attention = Attention(inner, pixel_norm=True)
+        self.up = nn.Conv2d(inner, outer, 1)
+        self.outer_out = ResBlock(outer, embedding=size, pixel_norm=True)
+        self.to_grid = nn.Conv2d(outer, 4 * 24, 1)
+        self.last = nn.Sequential(
+            nn.Conv2d(48 + channels, 24, 3, padding=1), nn.SiLU(), nn.Conv2d(24, channels, 3, padding=1)
+        )
+        self.average = nn.Linear(size, channels)
+        nn.init.zeros_(self.average.weight)
+        nn.init.zeros_(self.average.bias)
+
+    def forward(self, x_t: Tensor, log_ratio: Tensor, fine: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
+        embedding = self.embedding(x_t, log_ratio)
+        grid, outer, inner = (layer(part) for layer, part in zip(self.from_features, (fine, middle, deep), strict=True))
+        outer = self.outer_in(self.stem(F.pixel_unshuffle(x_t, 2)) + outer, embedding)  # (B, outer, h/2, w/2)
+        inner = self.inner[0](self.down(outer) + inner, embedding)  # (B, inner, h/4, w/4)
+        inner = self.inner[1](self.attention(inner), embedding)
+        inner = self.inner[2](inner, embedding)
+        outer = self.outer_out(outer + F.interpolate(self.up(inner), scale_factor=2.0), embedding)
+        details = torch.cat([F.pixel_shuffle(self.to_grid(outer), 2), grid, x_t.to(grid.dtype)], dim=1)
+        prediction: Tensor = self.last(details).float() + self.average(embedding).float()[:, :, None, None]
+        return prediction
+
+
+@DENOISERS.add("split")
+class Split(Denoiser):
+    """Encoder once, denoiser every step, and a head for the mean; chroma at half of the photograph's size."""
+
+    Options = SplitOptions
+    reduction = 2
+    multiple = 8
+
+    def __init__(self, options: SplitOptions, channels: int, classes: int) -> None:
+        super().__init__()
+        self.encoder = _Encoder(options.encoder, options.deep_blocks, options.dropout, channels)
+        self.decoder = _Decoder(options.denoiser, options.encoder, channels)
+        self.summary_width = options.encoder[-1]
+
+    def encode(self, gray: Tensor) -> Features:
+        features: Features = self.encoder(gray)
+        return features
+
+    def mean(self, features: Features) -> Tensor:
+        return features[3]
+
+    def summary(self, features: Features) -> Tensor:
+        return features[2].float().mean(dim=(2, 3))
+
+    def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
+        log_ratio = torch.log(level.ratio).flatten()
+        prediction: Tensor = self.decoder(x_t, log_ratio, *features[:3])
+        return prediction
+
+    def stages(self) -> list[nn.Module]:
+        return [self.encoder, self.decoder]

@@ -1,0 +1,138 @@
+"""One configurable conditional U-Net: the classic one, the small additive one, the one with attention are its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tinct.config import option
+from tinct.diffusion.levels import Level
+from tinct.nets.base import DENOISERS, Denoiser, Features
+from tinct.nets.blocks import Attention, ResBlock, group_norm, sinusoids
+
+
+@dataclass(frozen=True)
+class UNetOptions:
+    """Shape of the U-Net; the defaults are the classic 31.0M network (Ronneberger et al. 2015, with time)."""
+
+    features: tuple[int, ...] = option((64, 128, 256, 512), "widths per level, finest first", low=4)
+    bottleneck: int = option(0, "width below the last level; 0 = twice the last", low=0)
+    bottleneck_down: bool = option(True, "whether the bottleneck works at half the size of the last level")
+    stem: int = option(0, "width of a first convolution at full size; 0 = none", low=0)
+    block: str = option("double", "what a level is made of", choices=lambda: ("double", "residual"))
+    blocks: int = option(1, "blocks per level on the way down and on the way up", low=1)
+    skips: str = option("concat", "how the way up takes in the way down", choices=lambda: ("concat", "add"))
+    resample: str = option("pool", "down by max pooling, or by a strided 4x4 convolution", choices=lambda: ("pool", "conv"))
+    attention: tuple[int, ...] = option((), "reductions of size (1, 2, 4...) at which blocks are followed by attention")
+    time_embedding: int = option(256, "size of the sinusoidal time embedding, even", low=2)
+    time_in: str = option("bottleneck", "where time enters", choices=lambda: ("bottleneck", "blocks"))
+    dropout: float = option(0.15, "dropout in every block", low=0.0, high=0.9)
+
+
+class _DoubleConv(nn.Module):
+    """Conv, group norm, SiLU, twice, with dropout; an embedding (if any) is added between the two."""
+
+    def __init__(self, channels: int, out: int, *, embedding: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv_in, self.norm_in = nn.Conv2d(channels, out, 3, padding=1), group_norm(out)
+        self.conv_out, self.norm_out = nn.Conv2d(out, out, 3, padding=1), group_norm(out)
+        self.time = nn.Linear(embedding, out) if embedding else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        h = F.silu(self.norm_in(self.conv_in(x)))
+        if self.time is not None:
+            assert embedding is not None
+            h = h + self.time(embedding)[:, :, None, None]
+        out: Tensor = F.silu(self.norm_out(self.conv_out(self.dropout(h))))
+        return out
+
+
+class _Level(nn.Module):
+    """The blocks of one level, each followed by attention where it is asked for."""
+
+    def __init__(self, options: UNetOptions, channels: int, out: int, reduction: int, *, timed: bool) -> None:
+        super().__init__()
+        embedding = options.time_embedding if timed else 0
+        make = ResBlock if options.block == "residual" else _DoubleConv
+        widths = pairwise([channels, *[out] * options.blocks])
+        self.blocks = nn.ModuleList(make(a, b, embedding=embedding, dropout=options.dropout) for a, b in widths)
+        attend = reduction in options.attention
+        self.attention = nn.ModuleList(Attention(out) if attend else nn.Identity() for _ in range(options.blocks))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        for block, attention in zip(self.blocks, self.attention, strict=True):
+            x = attention(block(x, embedding))
+        return x
+
+
+@DENOISERS.add("unet")
+class UNet(Denoiser):
+    """x_t and the gray photograph, concatenated, in; the prediction out. `multiple` follows from the levels."""
+
+    Options = UNetOptions
+
+    def __init__(self, options: UNetOptions, channels: int, classes: int) -> None:
+        super().__init__()
+        self.options = options
+        widths, size = options.features, options.time_embedding
+        downs = len(widths) - (0 if options.bottleneck_down else 1)  # how often the size is halved
+        self.multiple = 2**downs
+        reductions = [2**index for index in range(len(widths))]
+        everywhere = options.time_in == "blocks"
+        first = options.stem or channels + 1
+        self.stem = nn.Conv2d(channels + 1, first, 3, padding=1) if options.stem else nn.Identity()
+        self.time = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
+        self.labels = nn.Embedding(classes + 1, size) if classes else None  # the last one means "unknown"
+
+        ins = [first, *widths[:-1]]
+        self.down_levels = nn.ModuleList(
+            _Level(options, a, b, r, timed=everywhere) for a, b, r in zip(ins, widths, reductions, strict=True)
+        )
+        self.downs = nn.ModuleList(self._down(width) for width in widths[:downs])
+        bottleneck = options.bottleneck or 2 * widths[-1]
+        self.bottleneck = _Level(options, widths[-1], bottleneck, self.multiple, timed=True)
+        add = options.skips == "add"
+        outs = [options.stem or widths[0], *widths[:-1]] if add else list(widths)  # what each level gives on the way up
+        froms = [*outs[1:], bottleneck]
+        self.ups = nn.ModuleList(
+            self._up(a, b, halved=index < downs) for index, (a, b) in enumerate(zip(froms, widths, strict=True))
+        )
+        self.up_levels = nn.ModuleList(
+            _Level(options, b if add else 2 * b, c, r, timed=everywhere)
+            for b, c, r in zip(widths, outs, reductions, strict=True)
+        )
+        self.out = nn.Conv2d(outs[0], channels, 1)
+
+    def _down(self, width: int) -> nn.Module:
+        return nn.MaxPool2d(2) if self.options.resample == "pool" else nn.Conv2d(width, width, 4, stride=2, padding=1)
+
+    def _up(self, channels: int, out: int, *, halved: bool) -> nn.Module:
+        if not halved:
+            return nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
+        if self.options.resample == "pool":
+            return nn.ConvTranspose2d(channels, out, 2, stride=2)
+        return nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1)
+
+    def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
+        embedding = self.time(sinusoids(level.t.flatten(), self.options.time_embedding))
+        if self.labels is not None:
+            known = labels if labels is not None else torch.full((len(x_t),), -1, device=x_t.device)
+            embedding = embedding + self.labels(torch.where(known < 0, self.labels.num_embeddings - 1, known))
+        x = self.stem(torch.cat([x_t, *features], dim=1))
+        skips = []
+        for index, down_level in enumerate(self.down_levels):
+            x = down_level(x, embedding)
+            skips.append(x)
+            if index < len(self.downs):
+                x = self.downs[index](x)
+        x = self.bottleneck(x, embedding)
+        for up, up_level in zip(reversed(self.ups), reversed(self.up_levels), strict=True):
+            x, skip = up(x), skips.pop()
+            x = up_level(x + skip if self.options.skips == "add" else torch.cat([x, skip], dim=1), embedding)
+        prediction: Tensor = self.out(x)
+        return prediction.float()
