@@ -1,0 +1,54 @@
+"""LPIPS: the distance of two pictures as a feature network sees it, weighted to agree with people's judgement."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tinct.metrics.base import metric
+from tinct.nets.features import Taps
+
+# What LPIPS subtracts from and divides pictures in [-1, 1] by (Zhang et al. 2018, "ScalingLayer" of their code).
+_SHIFT = (-0.030, -0.088, -0.188)
+_SCALE = (0.458, 0.448, 0.450)
+
+
+@metric("lpips-squeeze", better="lower", unit="1", features="squeezenet1_1", smallest_side=17)
+@torch.no_grad()
+def lpips_squeeze(truth: Tensor, result: Tensor, network: Taps) -> Tensor:
+    """LPIPS 0.1 through SqueezeNet 1.1 (Zhang et al. 2018, 1801.03924, equation 1), at the pictures' own size."""
+    return lpips(truth.float() / 127.5 - 1, result.float() / 127.5 - 1, network, heads("squeeze")).double()
+
+
+def lpips(first: Tensor, second: Tensor, network: Taps, weights: tuple[Tensor, ...]) -> Tensor:
+    """LPIPS (N,) of pictures (N, 3, H, W) in [-1, 1]; `weights` has one (C,) per tap of the network."""
+    total = first.new_zeros(len(first))
+    for one, other, weight in zip(network(_scaled(first)), network(_scaled(second)), weights, strict=True):
+        squared = (_unit(one) - _unit(other)).square()  # (N, C, h, w)
+        total += torch.einsum("nchw,c->n", squared, weight) / squared[0, 0].numel()
+    return total
+
+
+@cache
+def heads(backbone: str) -> tuple[Tensor, ...]:
+    """The learned weights (C,) of each tap that torchmetrics ships: for "squeeze", "alex" or "vgg"."""
+    package = find_spec("torchmetrics")
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "functional" / "image" / "lpips_models" / f"{backbone}.pth"
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return tuple(state[f"lin{tap}.model.1.weight"].flatten() for tap in range(len(state)))
+
+
+def _scaled(pictures: Tensor) -> Tensor:
+    shift, scale = (pictures.new_tensor(values).view(3, 1, 1) for values in (_SHIFT, _SCALE))
+    return (pictures - shift) / scale
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Features (N, C, h, w) with a length of 1 over the channels at each place."""
+    return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

@@ -1,0 +1,37 @@
+"""Metrics of pixel values: PSNR and SSIM. Both reward gray: they see mostly light, which is the same in every colouring."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tinct.metrics.base import metric
+
+_PEAK = 255
+
+
+@metric("psnr", better="higher", unit="dB")
+def psnr(truth: Tensor, result: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio, 10 log10(255^2 / MSE), over all samples of a picture's R', G', B'.
+
+    A picture that equals the truth gets what one wrong level in one sample would give, so that a mean stays finite.
+    """
+    errors = (truth.to(torch.int32) - result.to(torch.int32)).square().sum(dim=(1, 2, 3), dtype=torch.float64)
+    samples = truth[0].numel()
+    return 10 * torch.log10(_PEAK**2 * samples / errors.clamp_min(1))
+
+
+@metric("ssim", better="higher", unit="1", smallest_side=11)
+def ssim(truth: Tensor, result: Tensor) -> Tensor:
+    """Structural similarity (Wang et al. 2004) as torchmetrics has it: the mean over R', G', B' and all pixels.
+
+    Gaussian window of 11 x 11 pixels, sigma 1.5, range 0..255, K1 = 0.01, K2 = 0.03, borders mirrored.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure as similarity  # slow to import
+
+    value = similarity(
+        result.double(), truth.double(), gaussian_kernel=True, sigma=1.5, kernel_size=11, data_range=float(_PEAK),
+        k1=0.01, k2=0.03, reduction="none",
+    )  # fmt: skip
+    assert isinstance(value, Tensor)
+    return value.reshape(len(truth))

@@ -1,0 +1,272 @@
+"""Feature networks: the published key names, the search for weight files, downloads whose hash is enforced."""
+
+import http.server
+import pickle
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tinct.errors import UnknownName, WeightsError
+from tinct.nets import features
+from tinct.nets.features import FEATURES, Downloaded, NotAvailable, Published
+
+NAME = "squeezenet1_1"
+
+
+@pytest.fixture(autouse=True)
+def no_weights_about(monkeypatch, tmp_path):
+    monkeypatch.delenv("TINCT_FEATURE_WEIGHTS", raising=False)
+    monkeypatch.delenv("TINCT_FEATURE_ADDRESS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def random_state(seed: int = 0) -> dict[str, Tensor]:
+    """Weights of SqueezeNet's shapes, with a classifier beside them as in the published file."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {key: tensor.shape for key, tensor in features.squeezenet1_1().state_dict().items()}
+    state = {
+        key: torch.randn(shape, generator=generator) / max(1, shape[1:].numel()) ** 0.5 for key, shape in shapes.items()
+    }
+    return state | {"classifier.1.weight": torch.zeros(10, 512, 1, 1), "classifier.1.bias": torch.zeros(10)}
+
+
+def saved(path: Path, state: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+    return path
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path) -> Path:
+    """A file with random weights that counts as the published one: its hash is put into the table."""
+    path = saved(tmp_path / "origin" / "squeezenet1_1-b8a52dc0.pth", random_state())
+    entry = replace(FEATURES[NAME], published=replace(FEATURES[NAME].published, sha256=features.sha256_of(path)))
+    monkeypatch.setitem(FEATURES._items, NAME, entry)
+    return path
+
+
+def forward_written_out(state: dict[str, Tensor], x: Tensor) -> list[Tensor]:
+    """SqueezeNet 1.1 from its tensors alone, after the paper's table and the 1.1 release notes."""
+
+    def conv(key: str, x: Tensor, **options: int) -> Tensor:
+        return F.relu(F.conv2d(x, state[f"features.{key}.weight"], state[f"features.{key}.bias"], **options))
+
+    taps = [x := conv("0", x, stride=2)]
+    for index in (3, 4, 6, 7, 9, 10, 11, 12):
+        if index in (3, 6, 9):
+            x = F.max_pool2d(x, 3, 2, ceil_mode=True)
+        x = conv(f"{index}.squeeze", x)
+        x = torch.cat([conv(f"{index}.expand1x1", x), conv(f"{index}.expand3x3", x, padding=1)], dim=1)
+        if index not in (3, 6):
+            taps.append(x)
+    return taps
+
+
+def test_squeezenet_is_its_tensors_in_the_published_names(tmp_path):
+    state = random_state()
+    network = features.load(NAME, saved(tmp_path / "w.pth", state)).network
+    x = torch.randn(2, 3, 64, 49, generator=torch.Generator().manual_seed(5))
+    outputs, expected = network(x), forward_written_out(state, x)
+    assert [tap.shape[1] for tap in outputs] == list(network.channels)
+    for ours, theirs in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert sum(tensor.numel() for tensor in network.state_dict().values()) == 722_496  # of torchvision's features
+
+
+def test_loaded_networks_are_frozen_and_evaluate(tmp_path):
+    network = features.load(NAME, saved(tmp_path / "w.pth", random_state())).network
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_seventeen_pixels_are_the_least_it_takes():
+    network = features.squeezenet1_1()
+    assert len(network(torch.zeros(1, 3, 17, 17))) == 7
+    with pytest.raises(RuntimeError):
+        network(torch.zeros(1, 3, 16, 17))
+
+
+def changed(**changes: Tensor) -> dict[str, Tensor]:
+    return random_state() | {key.replace("__", "."): tensor for key, tensor in changes.items()}
+
+
+class Evil:
+    """Unpickling it would run code."""
+
+    def __reduce__(self):
+        return (print, ("this must not run",))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (
+            {key: tensor for key, tensor in random_state().items() if key != "features.9.squeeze.bias"},
+            "lacks features.9.squ",
+        ),
+        (changed(features__13__weight=torch.zeros(1)), "features.13.weight besides"),
+        (changed(features__0__weight=torch.zeros(96, 3, 7, 7)), r"\(96, 3, 7, 7\), expected \(64, 3, 3, 3\)"),
+        (changed(features__0__bias=torch.full((64,), float("nan"))), "not finite"),
+        ({"state_dict": random_state()}, "expected a table of tensors"),
+        (torch.zeros(3), "expected a table of tensors"),
+        (Evil(), "not a weight file that can be read"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_by_name(state, message, tmp_path, capsys):
+    path = saved(tmp_path / "other.pth", state)
+    with pytest.raises(WeightsError, match=message) as caught:
+        features.load(NAME, path)
+    assert str(path) in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"just text", pickle.dumps([1, 2]), b"PK\x03\x04 torn"])
+def test_a_file_that_is_no_weight_file_is_refused(content, tmp_path):
+    path = tmp_path / "squeezenet1_1.pth"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"squeezenet1_1\.pth"):
+        features.load(NAME, path)
+
+
+def test_the_label_tells_the_published_file_from_others(published, tmp_path):
+    assert features.load(NAME, published).label == "squeezenet1_1-b8a52dc0.pth, the published file (hash checked)"
+    other = saved(tmp_path / "mine.pth", random_state(seed=1))
+    assert features.load(NAME, other).label == "mine.pth, file given by path (not the published one)"
+    rounded = {key: tensor.half().float() if tensor.dim() == 4 else tensor for key, tensor in random_state().items()}
+    label = features.load(NAME, saved(tmp_path / "small.pth", rounded)).label
+    assert label == "small.pth, fp16-rounded file given by path (not the published one)"
+
+
+def test_a_file_is_looked_for_where_the_user_says_then_in_the_cache(published, tmp_path, monkeypatch):
+    assert features.find(NAME) is None
+    cached = features.cache_folder() / published.name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(published.read_bytes())
+    assert features.cache_folder() == tmp_path / "cache" / "tinct" / "weights"
+    assert features.find(NAME) == cached
+    assert features.find(NAME, tmp_path) == cached  # a folder without it: the cache serves
+    own = saved(tmp_path / "own" / "squeezenet1_1_mine.pth", random_state())
+    monkeypatch.setenv("TINCT_FEATURE_WEIGHTS", str(own.parent))
+    assert features.find(NAME) == own
+    assert features.find(NAME, published) == published
+    assert features.find(NAME, published.parent) == published
+
+
+def test_the_cache_is_in_the_home_folder_without_xdg(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert features.cache_folder() == tmp_path / ".cache" / "tinct" / "weights"
+
+
+def test_the_published_name_comes_first_and_two_others_are_ambiguous(tmp_path):
+    first = saved(tmp_path / "squeezenet1_1_a.pth", random_state())
+    assert features.find(NAME, tmp_path) == first
+    saved(tmp_path / "squeezenet1_1_b.pth", random_state())
+    with pytest.raises(WeightsError, match=r"squeezenet1_1_a\.pth, squeezenet1_1_b\.pth.*Name the file"):
+        features.find(NAME, tmp_path)
+    standard = saved(tmp_path / FEATURES[NAME].published.file, random_state())
+    assert features.find(NAME, tmp_path) == standard
+
+
+def test_a_file_that_is_named_after_another_network_is_not_taken_for_this_one(tmp_path, monkeypatch):
+    monkeypatch.setitem(FEATURES._items, "othernet", FEATURES[NAME])
+    other = saved(tmp_path / "othernet-1234.pth", random_state())
+    assert features.find("othernet", other) == other
+    assert features.find(NAME, other) is None
+
+
+def test_a_place_that_does_not_exist_and_an_unknown_network_are_errors(tmp_path):
+    with pytest.raises(WeightsError, match="no such folder or file of feature weights"):
+        features.find(NAME, tmp_path / "nowhere")
+    with pytest.raises(UnknownName, match="Did you mean 'squeezenet1_1'"):
+        features.find("squeezenet11")
+
+
+def test_a_damaged_cached_file_is_an_error_that_names_it(published):
+    cached = features.cache_folder() / published.name
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(published.read_bytes()[:-1])
+    with pytest.raises(WeightsError, match=r"b8a52dc0\.pth: damaged .* Delete it"):
+        features.find(NAME)
+
+
+@dataclass
+class Server:
+    """A web server on this machine: what it holds, how it misbehaves, what it was asked for."""
+
+    address: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    breaks_off_after: int | None = None
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    here = Server()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            here.asked.append(self.path)
+            content = here.files.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write((content or b"")[: here.breaks_off_after])
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        here.address = f"http://127.0.0.1:{httpd.server_address[1]}"
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield here
+        httpd.shutdown()
+
+
+def test_a_download_reports_its_bytes_and_lands_in_the_cache(published, server, monkeypatch):
+    content = published.read_bytes()
+    server.files[f"/models/{published.name}"] = content
+    monkeypatch.setenv("TINCT_FEATURE_ADDRESS", f"{server.address}/models/")
+    records = list(features.download(FEATURES[NAME].published))
+    assert records[-1] == Downloaded(published.name, len(content), len(content))
+    assert [record.done for record in records] == sorted({record.done for record in records})
+    assert len(records) > 2
+    found = features.find(NAME)
+    assert found == features.cache_folder() / published.name
+    assert features.load(NAME, found).label.endswith("the published file (hash checked)")
+
+
+def test_the_published_address_is_used_without_a_mirror(published, server, tmp_path):
+    server.files["/somewhere/else.pth"] = published.read_bytes()
+    entry = replace(FEATURES[NAME].published, address=f"{server.address}/somewhere/else.pth")
+    list(features.download(entry, tmp_path / "here"))
+    assert server.asked == ["/somewhere/else.pth"]
+    assert (tmp_path / "here" / published.name).read_bytes() == published.read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["another file", "breaks off", "not there", "no server"])
+def test_a_download_that_is_not_the_published_file_leaves_nothing(fault, published, server, tmp_path):
+    content = published.read_bytes()
+    server.files["/w.pth"] = b"\0" + content[1:] if fault == "another file" else content
+    server.breaks_off_after = 1000 if fault == "breaks off" else None
+    address = {"not there": f"{server.address}/x.pth", "no server": "http://127.0.0.1:9/w.pth"}.get(
+        fault, f"{server.address}/w.pth"
+    )
+    entry = Published("w.pth", features.sha256_of(published), address)
+    with pytest.raises(NotAvailable, match=r"127\.0\.0\.1"):
+        list(features.download(entry, tmp_path / "here"))
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_download_that_is_given_up_leaves_nothing(published, server, tmp_path):
+    server.files["/w.pth"] = published.read_bytes()
+    going = features.download(Published("w.pth", "0" * 64, f"{server.address}/w.pth"), tmp_path / "here")
+    assert next(going).done > 0
+    going.close()
+    assert not list((tmp_path / "here").iterdir())
