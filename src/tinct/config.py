@@ -117,7 +117,7 @@ def find(config: Any, name: str) -> str:
     if len(matches) > 1:
         raise ConfigError(f"option '{name}' is ambiguous: {', '.join(matches)}. Write the whole path.")
     if not matches:
-        raise unknown("option", name, [*paths, *(path.rpartition(".")[2] for path in paths)])
+        raise unknown("option", name, {path.rpartition(".")[2] for path in paths})
     return matches[0]
 
 

@@ -65,5 +65,6 @@ def schema_options(leaves: Iterable[Leaf]) -> Callable[[F], F]:
 
 
 def chosen_values(options: dict[str, Any]) -> list[str]:
-    """The flags of `schema_options` that were given, as `path=text` for `config.override`."""
-    return [f"{name.replace('__', '.')}={value}" for name, value in options.items() if value is not None]
+    """The flags of `schema_options` that were given, as `path=text` for `config.override`; what decides on others first."""
+    given = {name.replace("__", "."): value for name, value in options.items() if value is not None}
+    return [f"{path}={given[path]}" for path in sorted(given, key=lambda path: path.count("."))]

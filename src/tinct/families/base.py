@@ -54,13 +54,17 @@ class Colorizer(nn.Module):
         """Colours a batch: yields a Step per step, the last one's x_0 is the result, in the units of `cbcr`.
 
         gray: float (B, 1, H, W) in levels 0..255, sides divisible by `multiple`; one generator per picture.
-        Options are those of `sampling_options`; an unknown one raises UnknownName.
+        Options are the family's own; one that is None takes the model's default.
         """
         raise TypeError(f"{type(self).__name__} does not sample")
 
     def cbcr(self, x_0: Tensor, gray: Tensor) -> Tensor:
         """Chroma (B, 2, h, w) in levels that a Step's x_0 stands for; h, w may be a whole fraction of the gray's."""
         raise TypeError(f"{type(self).__name__} has no chroma")
+
+    def stages(self) -> list[nn.Module]:
+        """The parts that are worth compiling, each on its own."""
+        return [self]
 
 
 class Objective(nn.Module):

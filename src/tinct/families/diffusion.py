@@ -15,7 +15,18 @@ from torch.nn import functional as F
 
 from tinct.color import SPACES, luma
 from tinct.config import option, variant
-from tinct.diffusion import SAMPLERS, SCHEDULES, SPACINGS, TARGETS, Level, Schedule, Step, diffuse, ladder, sampler_options
+from tinct.diffusion import (
+    SAMPLERS,
+    SCHEDULES,
+    SPACINGS,
+    TARGETS,
+    Level,
+    Schedule,
+    Step,
+    diffuse,
+    ladder,
+    sampler_options,
+)
 from tinct.errors import ConfigError
 from tinct.families.base import FAMILIES, Batch, Colorizer, Objective, rand, randn
 from tinct.nets import DENOISERS
@@ -80,7 +91,7 @@ class DiffusionColorizer(Colorizer):
         self.network = DENOISERS[options.backbone](options.network, self.space.channels, options.classes)
         self.working_size, self.multiple, self.draws = options.size, self.network.multiple, options.draws
 
-    def sample(
+    def sample(  # type: ignore[override]  # its options are spelled out
         self,
         gray: Tensor,
         *,
@@ -119,6 +130,10 @@ class DiffusionColorizer(Colorizer):
         """See Colorizer."""
         return self.space.cbcr(x_0, F.avg_pool2d(gray, self.network.reduction))
 
+    def stages(self) -> list[nn.Module]:
+        """See Colorizer."""
+        return self.network.stages()
+
 
 class Denoising(Objective):
     """Mean squared error of the prediction at levels drawn uniformly over the schedule (Ho et al. 2020, eq. 14)."""
@@ -130,7 +145,9 @@ class Denoising(Objective):
         self.model = model
         width, weighted = model.network.summary_width, model.options.category_weight > 0
         if weighted and not width:
-            raise ConfigError(f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0")
+            raise ConfigError(
+                f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0"
+            )
         self.guess = nn.Linear(width, categories) if weighted else None  # only training needs it
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -46,7 +46,10 @@ class Denoiser(nn.Module):
 class DenoiserType(Protocol):
     """A denoiser's class: built from its options, the channels of x_t and the number of classes (0 = none)."""
 
-    Options: type
+    @property
+    def Options(self) -> type[Any]:  # noqa: N802 - a class
+        """The frozen dataclass of its options."""
+        ...
 
     def __call__(self, options: Any, channels: int, classes: int) -> Denoiser:
         """The freshly initialized network."""

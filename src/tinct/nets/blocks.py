@@ -26,7 +26,8 @@ class PixelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         scale = torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6)
-        return x * scale * self.gain.to(x.dtype)
+        normalized: Tensor = x * scale * self.gain.to(x.dtype)
+        return normalized
 
 
 def sinusoids(value: Tensor, size: int, base: float = 10_000.0) -> Tensor:
@@ -48,7 +49,13 @@ class ResBlock(nn.Module):
     """norm, SiLU, conv, twice, around a skip; an embedding (if any) scales and shifts between them (FiLM, Perez et al. 2018)."""
 
     def __init__(
-        self, channels: int, out: int | None = None, *, embedding: int = 0, dropout: float = 0.0, pixel_norm: bool = False
+        self,
+        channels: int,
+        out: int | None = None,
+        *,
+        embedding: int = 0,
+        dropout: float = 0.0,
+        pixel_norm: bool = False,
     ) -> None:
         super().__init__()
         out = out or channels
@@ -66,8 +73,8 @@ class ResBlock(nn.Module):
             assert embedding is not None
             scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        skip: Tensor = self.skip(x)
-        return skip + self.conv_out(self.dropout(F.silu(h)))
+        out: Tensor = self.skip(x) + self.conv_out(self.dropout(F.silu(h)))
+        return out
 
 
 class Attention(nn.Module):
@@ -86,4 +93,5 @@ class Attention(nn.Module):
         q, k, v = qkv.transpose(-1, -2).unbind(1)  # (B, heads, HW, C / heads)
         q, k = (F.rms_norm(part, part.shape[-1:]).to(v.dtype) for part in (q, k))
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).reshape(b, c, h, w)
-        return x + self.out(mixed)
+        attended: Tensor = x + self.out(mixed)
+        return attended

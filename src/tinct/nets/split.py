@@ -21,7 +21,9 @@ from tinct.nets.blocks import Attention, PixelNorm, ResBlock
 class SplitOptions:
     """Widths of the split network."""
 
-    encoder: tuple[int, ...] = option((40, 112, 208), "widths of the encoder at 1/2, 1/4 and 1/8 of the photograph", low=8)
+    encoder: tuple[int, ...] = option(
+        (40, 112, 208), "widths of the encoder at 1/2, 1/4 and 1/8 of the photograph", low=8
+    )
     denoiser: tuple[int, ...] = option((64, 128), "widths of the denoiser at 1/4 and 1/8 of the photograph", low=8)
     deep_blocks: int = option(4, "residual blocks of the encoder at 1/8", low=1)
     dropout: float = option(0.0, "dropout in the encoder at 1/8", low=0.0, high=0.9)
@@ -64,6 +66,7 @@ class _LevelEmbedding(nn.Module):
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
+        self.frequencies: Tensor
         self.register_buffer("frequencies", torch.logspace(-2, 4, 32, base=2.0), persistent=False)
         self.level = nn.Linear(64, size)
         self.average = nn.Linear(channels, size)

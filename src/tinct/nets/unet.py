@@ -26,7 +26,9 @@ class UNetOptions:
     block: str = option("double", "what a level is made of", choices=lambda: ("double", "residual"))
     blocks: int = option(1, "blocks per level on the way down and on the way up", low=1)
     skips: str = option("concat", "how the way up takes in the way down", choices=lambda: ("concat", "add"))
-    resample: str = option("pool", "down by max pooling, or by a strided 4x4 convolution", choices=lambda: ("pool", "conv"))
+    resample: str = option(
+        "pool", "down by max pooling, or by a strided 4x4 convolution", choices=lambda: ("pool", "conv")
+    )
     attention: tuple[int, ...] = option((), "reductions of size (1, 2, 4...) at which blocks are followed by attention")
     time_embedding: int = option(256, "size of the sinusoidal time embedding, even", low=2)
     time_in: str = option("bottleneck", "where time enters", choices=lambda: ("bottleneck", "blocks"))

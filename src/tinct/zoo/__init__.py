@@ -1,0 +1,85 @@
+"""The zoo: names of models, bundled or the user's own, to models ready to use."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from tinct import weights
+from tinct.config import from_dict
+from tinct.errors import ConfigError, WeightsError, unknown
+from tinct.families import FAMILIES, Colorizer
+from tinct.files import workspace
+
+BUNDLED = Path(__file__).parent
+
+
+def available() -> dict[str, Path]:
+    """Every model by name: the user's own hide bundled ones of the same name."""
+    bundled = {path.stem: path for path in sorted(BUNDLED.glob("*.safetensors"))}
+    own = {path.parent.name: path for path in sorted(workspace().glob("models/*/best_model.pth"))}
+    return {**bundled, **own}
+
+
+def load(name: str) -> Colorizer:
+    """The model of a name, a run folder, a .safetensors or a .pth file, ready to colour, on the CPU.
+
+    Raises UnknownName with the nearest match, or WeightsError when the file is damaged or made for something else.
+    """
+    path = find(name)
+    state, header = load_weights(path)
+    model = build(header, path)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise WeightsError(
+            f"{path}: weights of another architecture: {len(missing)} missing, {len(unexpected)} unexpected"
+        )
+    model.name, model.header = header.get("name", path.stem), header
+    return model.eval().requires_grad_(False)
+
+
+def find(name: str) -> Path:
+    """The weights file that `name` means: a path, a run folder, or a name."""
+    path = Path(name)
+    if path.is_dir() and (path / "best_model.pth").is_file():
+        return path / "best_model.pth"
+    if path.suffix in (".safetensors", ".pth"):
+        return path
+    if name not in available():
+        raise unknown("model", name, available())
+    return available()[name]
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """State and header of a weights file or of a checkpoint, whose averaged weights are preferred."""
+    if path.suffix != ".pth":
+        return weights.load(path)
+    checkpoint = weights.load_checkpoint(path)
+    return checkpoint.get("ema_state_dict") or checkpoint["model_state_dict"], header_of(checkpoint)
+
+
+def header_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What a weights file says of itself, from a checkpoint."""
+    config, facts = checkpoint["config"], checkpoint.get("facts", {})
+    return {
+        "format": 1,
+        "family": config.get("family"),
+        "model": config.get("model"),
+        "epoch": checkpoint["epoch"],
+        **facts,
+    }
+
+
+def build(header: Mapping[str, Any], path: Path) -> Colorizer:
+    """An untrained model of the header's family and options."""
+    try:
+        family = FAMILIES[header["family"]]
+        model: Any = from_dict(family.Options, header["model"])
+    except (KeyError, ConfigError) as error:
+        raise WeightsError(f"{path}: its header describes no model that this version of tinct has: {error}") from None
+    assert dataclasses.is_dataclass(model)
+    return family.build(model)

@@ -1,0 +1,46 @@
+"""Augmentation: what may happen to a training picture, decided by the picture's own generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from tinct.registry import Registry
+
+Augmentation = Callable[[Tensor, Sequence[Generator]], Tensor]  # uint8 (B, 3, H, W) -> the same
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+
+
+def _uniform(generators: Sequence[Generator], count: int) -> Tensor:
+    return torch.stack([torch.rand(count, generator=generator) for generator in generators])
+
+
+@AUGMENTATIONS.add("none")
+def none(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """The picture as it is."""
+    return rgb
+
+
+@AUGMENTATIONS.add("flip")
+def flip(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """Mirrored, every other time."""
+    mirrored = _uniform(generators, 1).view(-1, 1, 1, 1) < 0.5
+    return torch.where(mirrored.to(rgb.device), rgb.flip(-1), rgb)
+
+
+@AUGMENTATIONS.add("crop")
+def crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """Mirrored every other time; every other time a part of 60 to 100% of the area, its sides stretched by 0.8 to 1.25."""
+    mirror, cropped, area, stretch, left, top = _uniform(generators, 6).unbind(1)
+    scale = torch.where(cropped < 0.5, (0.6 + 0.4 * area).sqrt(), 1.0)
+    ratio = torch.where(cropped < 0.5, 1.25 ** (stretch - 0.5), 1.0)  # of width to height: at most 1.25^+-0.5 per side
+    width, height = (scale * ratio).clamp(max=1), (scale / ratio).clamp(max=1)
+    sign = torch.where(mirror < 0.5, -1.0, 1.0)
+    zero = torch.zeros_like(width)
+    rows = [width * sign, zero, (1 - width) * (2 * left - 1), zero, height, (1 - height) * (2 * top - 1)]
+    grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(rgb.shape), align_corners=False)
+    moved = F.grid_sample(rgb.float(), grid.to(rgb.device), padding_mode="border", align_corners=False)
+    return moved.round().clamp(0, 255).to(torch.uint8)
