@@ -1,0 +1,8 @@
+"""Photographs: decoding to upright luma with all that must survive, and encoding again."""
+
+from tinct.images.metadata import is_synthetic, provenance
+from tinct.images.picture import Picture, Samples
+from tinct.images.reading import MAX_MEGAPIXELS, read
+from tinct.images.writing import FORMATS, target, write
+
+__all__ = ["FORMATS", "MAX_MEGAPIXELS", "Picture", "Samples", "is_synthetic", "provenance", "read", "target", "write"]

@@ -1,0 +1,105 @@
+"""EXIF, XMP and the note that colours are synthetic: what goes from one file into the next."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tinct.images.picture import Samples
+
+Tags = dict[int, Any]  # EXIF values by tag; those of DIRECTORIES are Tags themselves
+
+DESCRIPTION, ORIENTATION = 0x010E, 0x0112
+EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+DIRECTORIES = (EXIF_IFD, _GPS_IFD)
+_WIDTH, _HEIGHT = 0xA002, 0xA003  # in the EXIF directory
+SYNTHETIC = "colours are synthetic: "
+
+# Tags of a TIFF's first directory that say how its samples lie, not what it shows: from the new file's own writer.
+_STRUCTURE = {
+    254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 290, 291, 292, 293, 296, 301,
+    317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 338, 339, 340, 341, 342, 347, 512, 513, 514, 515,
+    519, 520, 521, 529, 530, 531, 532, 700, 34675,
+}  # fmt: skip
+_NOT_CARRIED = _STRUCTURE | {ORIENTATION, *DIRECTORIES}
+
+
+def provenance(version: str, model: str, seed: int) -> str:
+    """The note for a coloured picture."""
+    return f"{SYNTHETIC}tinct {version}, model {model}, seed {seed}"
+
+
+def carried(exif: Image.Exif, size: tuple[int, int]) -> Tags:
+    """What is written again to an upright picture of `size`: no orientation, nothing of the old file's structure, no thumbnail.
+
+    Raises whatever Pillow raises on EXIF that it can't write again.
+    """
+    kept: Tags = {tag: _exact(value) for tag, value in exif.items() if tag not in _NOT_CARRIED}
+    for directory in DIRECTORIES:
+        if values := {tag: _exact(value) for tag, value in exif.get_ifd(directory).items()}:
+            kept[directory] = values
+    inner = kept.get(EXIF_IFD, {})
+    inner |= {tag: side for tag, side in zip((_WIDTH, _HEIGHT), size, strict=True) if tag in inner}
+    to_bytes(kept)
+    return kept
+
+
+def to_bytes(tags: Tags) -> bytes:
+    """As an EXIF block."""
+    exif = Image.Exif()
+    exif.update(tags)
+    return exif.tobytes()
+
+
+def noted(tags: Tags, note: str | None) -> Tags:
+    """With the note in the image description, behind the description that stands there; an older note of ours goes."""
+    return tags if note is None else {**tags, DESCRIPTION: described(tags.get(DESCRIPTION), note)}
+
+
+def described(before: Any, note: str) -> bytes:
+    """The image description with the note."""
+    text = before if isinstance(before, bytes) else str(before or "").encode("latin-1", "replace")
+    text = re.sub(rb"(; )?" + SYNTHETIC.encode() + rb".*", b"", text.rstrip(b"\0 "), flags=re.DOTALL)
+    return text + (b"; " if text else b"") + note.encode("utf-8")
+
+
+def is_synthetic(path: Path) -> bool:
+    """Whether the file bears the note: then it was made here, and may be made again."""
+    try:
+        with Image.open(path) as image:
+            found = [image.getexif().get(DESCRIPTION, ""), *getattr(image, "text", {}).values()]
+    except Exception:  # not a picture, so not ours
+        return False
+    return any(SYNTHETIC in (text.decode("latin-1") if isinstance(text, bytes) else str(text)) for text in found)
+
+
+def _exact(value: Any) -> Any:
+    """Text as the very bytes it was read from: Pillow reads Latin-1 but would write ASCII."""
+    return value.encode("latin-1", "replace") if isinstance(value, str) and not value.isascii() else value
+
+
+def upright_xmp(xmp: Any) -> bytes | None:
+    """The XMP packet without its orientation."""
+    packet = xmp.encode() if isinstance(xmp, str) else xmp
+    if not isinstance(packet, bytes) or not packet.strip(b"\0 "):
+        return None
+    return re.sub(rb'tiff:Orientation\s*=\s*"\d+"|<tiff:Orientation>\d+</tiff:Orientation>', b"", packet)
+
+
+def upright(samples: Samples, orientation: Any) -> Samples:
+    """Samples (H, W, ...) turned as the EXIF orientation says; a value that does not exist means that they stand upright."""
+    turns = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }
+    turn = turns.get(orientation) if isinstance(orientation, int) else None
+    return np.ascontiguousarray(turn(samples)) if turn else samples
