@@ -2,7 +2,18 @@
 
 from tinct.images.metadata import is_synthetic, provenance
 from tinct.images.picture import Picture, Samples
-from tinct.images.reading import MAX_MEGAPIXELS, read
+from tinct.images.reading import MAX_MEGAPIXELS, read, read_rgb
 from tinct.images.writing import FORMATS, target, write
 
-__all__ = ["FORMATS", "MAX_MEGAPIXELS", "Picture", "Samples", "is_synthetic", "provenance", "read", "target", "write"]
+__all__ = [
+    "FORMATS",
+    "MAX_MEGAPIXELS",
+    "Picture",
+    "Samples",
+    "is_synthetic",
+    "provenance",
+    "read",
+    "read_rgb",
+    "target",
+    "write",
+]

@@ -59,14 +59,15 @@ class Picture:
         """The same picture with samples rounded to 8 bit."""
         if self.peak == 255:
             return self
-        return replace(self, grays=tuple(map(_rounded, self.grays)), alphas=tuple(map(_rounded, self.alphas)))
+        return replace(self, grays=tuple(map(rounded, self.grays)), alphas=tuple(map(rounded, self.alphas)))
 
     def noted(self, note: str) -> Picture:
         """The same picture with one note more."""
         return replace(self, notes=(*self.notes, note))
 
 
-def _rounded(samples: Samples) -> Samples:
+def rounded(samples: Samples) -> Samples:
+    """16-bit samples in 8 bit."""
     return ((samples + np.uint32(128)) // 257).astype(np.uint8)
 
 

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tinct.errors import PictureError
 from tinct.images import deep, metadata, profiles
-from tinct.images.picture import Picture, Samples, in_colour, luma16
+from tinct.images.picture import Picture, Samples, in_colour, luma16, rounded
 
 MAX_MEGAPIXELS = 400.0
 _MOVING = {"GIF", "WEBP", "PNG", "AVIF"}  # the formats whose further frames are an animation, not pages
@@ -34,6 +34,27 @@ def read(
     with _decoding(name) as warned:
         picture = _read(source, name, max_megapixels)
     return replace(picture, name=name, notes=(*picture.notes, *dict.fromkeys(warned)))
+
+
+def read_rgb(source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> Samples:
+    """The colours of the (first) picture, uint8 (H, W, 3), upright: what a colouring is compared with.
+
+    Sample values stay as they are, 16 bit is rounded, what is transparent stands on white. PictureError as in `read`.
+    """
+    with _decoding(name or (str(source) if isinstance(source, Path) else "picture")):
+        _check_file(source)
+        with Image.open(deep.stream(source)) as image:
+            _check_size(image.size, 1, max_megapixels)
+            samples = deep.samples(image, source)
+            shown = image if samples is None else Image.fromarray(rounded(samples))
+            orientation = 1 if image.format == "TIFF" else _exif(image, [])[1]
+            return metadata.upright(np.array(_opaque(shown), np.uint8), orientation)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
 def _read(source: Path | bytes | Image.Image, name: str, limit: float) -> Picture:
