@@ -7,37 +7,13 @@ x_t = alpha x_0 + sigma eps with alpha = sqrt(alpha_bar), sigma = sqrt(1 - alpha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from tinct.errors import ConfigError
+from tinct.level import CLEAN, Level
 from tinct.registry import Registry
-
-
-@dataclass(frozen=True)
-class Level:
-    """One noise level; in sampling its parts are floats, in training tensors (B, 1, 1, 1), one level per picture."""
-
-    t: Any
-    alpha: Any
-    sigma: Any
-
-    @property
-    def ratio(self) -> Any:
-        """s = sigma / alpha: 0 for the clean picture."""
-        return self.sigma / self.alpha
-
-    def batched(self, like: Tensor) -> Level:
-        """The same level as tensors (B, 1, 1, 1) of float32, for a batch `like` (B, ...)."""
-        shape = (like.shape[0], 1, 1, 1)
-        parts = (self.t, self.alpha, self.sigma)
-        return Level(*(torch.as_tensor(part, dtype=torch.float32, device=like.device).expand(shape) for part in parts))
-
-
-CLEAN = Level(t=-1.0, alpha=1.0, sigma=0.0)
 
 SCHEDULES: Registry[Callable[[int], Tensor]] = Registry("schedule")  # T -> alpha_bar (T,), float64, falling
 SPACINGS: Registry[Callable[[Schedule, int], tuple[Level, ...]]] = Registry("spacing")
@@ -70,6 +46,8 @@ class Schedule:
 
     def at_ratio(self, ratio: float) -> Level:
         """The level with s = `ratio`, between the schedule's ends; its t is interpolated, so not whole."""
+        if len(self) == 1:
+            return self.level(0)
         value = torch.tensor(ratio, dtype=torch.float64).log().clamp(self.log_ratio[0], self.log_ratio[-1])
         upper = int(torch.searchsorted(self.log_ratio, value).clamp(1, len(self) - 1))
         below, above = self.log_ratio[upper - 1], self.log_ratio[upper]
@@ -127,7 +105,7 @@ def karras(
 ) -> tuple[Level, ...]:
     """s from `high` to `low`, evenly spaced in its rho-th root (Karras et al. 2022, eq. 5), within the schedule's ends."""
     ends = schedule.log_ratio[[0, -1]].exp().tolist()
-    low, high = max(low, ends[0]), min(high, ends[1])
+    low, high = (min(max(end, ends[0]), ends[1]) for end in (low, high))
     roots = [
         high ** (1 / rho) + index / max(steps - 1, 1) * (low ** (1 / rho) - high ** (1 / rho)) for index in range(steps)
     ]

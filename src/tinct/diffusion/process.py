@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from tinct.diffusion.levels import Level
+from tinct.level import Level
 from tinct.registry import Registry
 
 

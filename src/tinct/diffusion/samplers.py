@@ -15,8 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tinct.diffusion.levels import Level
 from tinct.errors import unknown
+from tinct.level import Level
 from tinct.registry import Registry
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from tinct.diffusion.levels import Level
+from tinct.level import Level
 from tinct.registry import Registry
 
 Features = tuple[Tensor, ...]
@@ -47,7 +47,7 @@ class DenoiserType(Protocol):
     """A denoiser's class: built from its options, the channels of x_t and the number of classes (0 = none)."""
 
     @property
-    def Options(self) -> type[Any]:  # noqa: N802 - a class
+    def Options(self) -> type[Any]:
         """The frozen dataclass of its options."""
         ...
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """Group normalization with at most 32 groups of at least four channels (Wu and He 2018)."""
-    return nn.GroupNorm(gcd(32, max(1, channels // 4)), channels)
+    return nn.GroupNorm(gcd(32, max(1, channels // 4), channels), channels)
 
 
 class PixelNorm(nn.Module):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinct.config import option
-from tinct.diffusion.levels import Level
+from tinct.level import Level
 from tinct.nets.base import DENOISERS, Denoiser, Features
 from tinct.nets.blocks import Attention, ResBlock, group_norm, sinusoids
 
