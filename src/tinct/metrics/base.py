@@ -20,13 +20,14 @@ Better = Literal["higher", "lower", "as the truth"]
 class Metric:
     """A number per picture. `function(truth, result)` takes uint8 (N, 3, H, W) twice and gives float64 (N,).
 
-    `features` names the feature network that the function takes as its third argument, if any. Pictures with a side
-    below `smallest_side` pixels are not measured.
+    `digits` after the point are worth printing. `features` names the feature network that the function takes as its
+    third argument, if any. Pictures with a side below `smallest_side` pixels are not measured.
     """
 
     function: Callable[..., Tensor]
     better: Better
     unit: str
+    digits: int
     features: str | None = None
     smallest_side: int = 1
 
@@ -35,12 +36,12 @@ METRICS: Registry[Metric] = Registry("metric")
 
 
 def metric(
-    name: str, *, better: Better, unit: str, features: str | None = None, smallest_side: int = 1
+    name: str, *, better: Better, unit: str, digits: int, features: str | None = None, smallest_side: int = 1
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Decorator: registers a function as the metric `name`."""
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        METRICS.add(name)(Metric(function, better, unit, features, smallest_side))
+        METRICS.add(name)(Metric(function, better, unit, digits, features, smallest_side))
         return function
 
     return register

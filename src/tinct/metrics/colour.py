@@ -16,19 +16,19 @@ from tinct.metrics.base import metric
 _STRIP_PIXELS = 1 << 18  # taken at once: CIEDE2000 holds some twenty float64 planes of them
 
 
-@metric("de2000", better="lower", unit="CIEDE2000")
+@metric("de2000", better="lower", unit="CIEDE2000", digits=2)
 def de2000(truth: Tensor, result: Tensor) -> Tensor:
     """Mean CIEDE2000 (Sharma, Wu and Dalal 2005) over a picture's pixels, in scikit-image's Lab (D65, 2 degrees)."""
     return _mean_difference(truth, result, deltaE_ciede2000)
 
 
-@metric("de76", better="lower", unit="CIE76")
+@metric("de76", better="lower", unit="CIE76", digits=2)
 def de76(truth: Tensor, result: Tensor) -> Tensor:
     """Mean CIE76, the Euclidean distance in scikit-image's Lab, over a picture's pixels: about twice CIEDE2000."""
     return _mean_difference(truth, result, deltaE_cie76)
 
 
-@metric("colourfulness", better="as the truth", unit="levels")
+@metric("colourfulness", better="as the truth", unit="levels", digits=1)
 def colourfulness(truth: Tensor, result: Tensor) -> Tensor:
     """How colourful the result is, whatever the truth (Hasler and Suesstrunk 2003, their M^(3)).
 

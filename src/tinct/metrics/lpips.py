@@ -17,7 +17,7 @@ _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 
 
-@metric("lpips-squeeze", better="lower", unit="1", features="squeezenet1_1", smallest_side=17)
+@metric("lpips-squeeze", better="lower", unit="1", digits=3, features="squeezenet1_1", smallest_side=17)
 @torch.no_grad()
 def lpips_squeeze(truth: Tensor, result: Tensor, network: Taps) -> Tensor:
     """LPIPS 0.1 through SqueezeNet 1.1 (Zhang et al. 2018, 1801.03924, equation 1), at the pictures' own size."""

@@ -10,7 +10,7 @@ from tinct.metrics.base import metric
 _PEAK = 255
 
 
-@metric("psnr", better="higher", unit="dB")
+@metric("psnr", better="higher", unit="dB", digits=2)
 def psnr(truth: Tensor, result: Tensor) -> Tensor:
     """Peak signal-to-noise ratio, 10 log10(255^2 / MSE), over all samples of a picture's R', G', B'.
 
@@ -21,7 +21,7 @@ def psnr(truth: Tensor, result: Tensor) -> Tensor:
     return 10 * torch.log10(_PEAK**2 * samples / errors.clamp_min(1))
 
 
-@metric("ssim", better="higher", unit="1", smallest_side=11)
+@metric("ssim", better="higher", unit="1", digits=3, smallest_side=11)
 def ssim(truth: Tensor, result: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004) as torchmetrics has it: the mean over R', G', B' and all pixels.
 
