@@ -15,7 +15,19 @@ from skimage import data
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tinct.errors import DataError
-from tinct.evaluation import Measured, Protocol, Table, bootstrap, evaluate, spread
+from tinct.evaluation import (
+    Measured,
+    Protocol,
+    Table,
+    bootstrap,
+    csv_rows,
+    evaluate,
+    markdown,
+    measuring,
+    picture_rows,
+    remarks,
+    spread,
+)  # fmt: skip
 from tinct.metrics import Measure
 
 MEASURES = [Measure(name) for name in ("psnr", "ssim", "de2000", "colourfulness")]
@@ -42,8 +54,8 @@ def passed_through(grays: Sequence[np.ndarray], seeds: Sequence[int]) -> list[np
     return [np.repeat(gray[..., None], 3, axis=2) for gray in grays]
 
 
-def table_of(pictures, colour=passed_through, measures=MEASURES, protocol=None, **options) -> Table:
-    *records, table = evaluate(pictures, colour, measures, protocol, **options)
+def table_of(pictures, colour=passed_through, measures=MEASURES, protocol=None) -> Table:
+    *records, table = evaluate(pictures, colour, measures, protocol)
     assert all(isinstance(record, Measured) for record in records)
     assert isinstance(table, Table)
     return table
@@ -189,18 +201,51 @@ def test_a_metric_that_fits_no_picture_has_no_cell():
 
 
 def test_a_model_called_like_a_baseline_keeps_its_own_row():
-    assert [row.name for row in table_of(crops(1), model="gray").rows] == ["truth", "gray", "mean chroma", "model gray"]
-    assert [row.name for row in table_of(crops(1), model="photo").rows][-1] == "photo"
+    assert [row.name for row in table_of(crops(1), protocol=Protocol(model="gray")).rows] == [
+        "truth",
+        "gray",
+        "mean chroma",
+        "model gray",
+    ]
+    assert [row.name for row in table_of(crops(1), protocol=Protocol(model="photo")).rows][-1] == "photo"
 
 
-def test_the_table_is_plain_json():
-    table = table_of([*crops(2), ("tiny", PHOTOGRAPHS[1][:5, :5]), ("gray", np.zeros((9, 9, 3), np.uint8))], noisy)
+def test_the_table_is_plain_json_and_remarks_say_how():
+    pictures = [*crops(2), ("tiny", PHOTOGRAPHS[1][:5, :5]), ("gray", np.zeros((9, 9, 3), np.uint8))]
+    table = table_of(pictures, noisy, protocol=Protocol(seeds=2, images="a folder", sampling={"steps": 8}))
     plain = json.loads(json.dumps(table.to_dict(), allow_nan=False))
     assert plain["n"] == 3
     assert plain["dropped"] == ["gray"]
-    assert plain["values"]["gray"]["ssim"][2] is None
     assert plain["protocol"]["mean_cbcr"] == [-7.8, 5.1]
     assert plain["metrics"]["psnr"] == {"unit": "dB", "better": "higher", "extractor": None}
+    said = "\n".join(remarks(table, {"lpips-squeeze": "not available: some.pth"}))
+    for needed in (
+        "3 pictures of a folder, 2 sizes from 5 x 5 to 40 x 32",
+        "1 dropped as colourless (mean over pixels of largest minus smallest channel at most 4 levels): gray.",
+        "95%, bootstrap over pictures (1000 resamples)",
+        "Cb -7.8, Cr +5.1 at every pixel, the mean of the training pictures of Tiny ImageNet",
+        "model: steps 8, seed 0 + picture + 1,000,000 x sample",
+        "2 samples per picture differ by",
+        "lpips-squeeze is not available: some.pth",
+    ):
+        assert needed in said
+
+
+def test_markdown_and_csv_hold_every_cell():
+    table = table_of([*crops(2), ("tiny", PHOTOGRAPHS[1][:5, :5])], noisy)
+    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in markdown(table, {}).splitlines()]
+    assert lines[0] == ["psnr ↑", "ssim ↑", "de2000 ↓", "colourfulness → truth", "largest luma error", "s per picture"]
+    gray = table.rows[1]
+    psnr, ssim = gray.cells["psnr"], gray.cells["ssim"]
+    assert lines[3][:2] == ["gray", f"{psnr.mean:.2f} ({psnr.low:.2f} to {psnr.high:.2f})"]
+    assert lines[3][2] == f"{ssim.mean:.3f} ({ssim.low:.3f} to {ssim.high:.3f} (n=2))"
+    rows = list(csv_rows(table))
+    assert ["gray", "ssim", "1", "higher", ssim.mean, ssim.low, ssim.high, 2] in rows
+    assert len(rows) == 1 + 1 + 3 * 4
+    header, *pictures = picture_rows(table)
+    assert [picture[0] for picture in pictures] == ["0.png", "1.png", "tiny"]
+    assert pictures[1][header.index("gray: psnr")] == table.values["gray"]["psnr"][1]
+    assert pictures[2][header.index("gray: ssim")] == ""
 
 
 def test_only_one_batch_of_pictures_is_held():
@@ -221,16 +266,16 @@ def test_only_one_batch_of_pictures_is_held():
     assert most <= 2 * 4 + 1
 
 
-def test_large_pictures_come_in_smaller_batches():
+def test_large_pictures_come_in_smaller_batches(monkeypatch):
+    monkeypatch.setattr(measuring, "_BATCH_PIXELS", 2 * 32 * 40)
     sizes: list[int] = []
 
     def colour(grays, seeds):
         sizes.append(len(grays))
         return passed_through(grays, seeds)
 
-    large = np.tile(PHOTOGRAPHS[0], (4, 4, 1))  # 4.2 megapixels
-    table_of([(str(number), large) for number in range(3)], colour, [Measure("psnr")])
-    assert sizes == [2, 1]
+    table_of([*crops(3), *crops(1, 100, 100), *crops(1)], colour, [Measure("psnr")])
+    assert sizes == [2, 1, 1, 1]
 
 
 def test_the_interval_is_that_of_a_mean():
@@ -244,7 +289,7 @@ def test_the_interval_is_that_of_a_mean():
 
 
 def test_progress_counts_pictures_and_shows_them():
-    *records, _ = evaluate(crops(5), noisy, [Measure("psnr")], Protocol(batch_size=2, seeds=2), model="m")
+    *records, _ = evaluate(crops(5), noisy, [Measure("psnr")], Protocol(batch_size=2, seeds=2, model="m"))
     assert [record.done for record in records] == [2, 4, 5]
     assert list(records[0].shown) == ["truth", "gray", "mean chroma", "m, sample 1", "m, sample 2"]
     assert [len(pictures) for pictures in records[-1].shown.values()] == [1] * 5

@@ -1,4 +1,4 @@
-"""A model on pictures, beside the baselines that need no model: a table of metrics with intervals.
+"""Measuring: pictures stream through the baselines, the model and the metrics.
 
 Every number is computed per picture on 8-bit R'G'B' at the picture's own size, then averaged over pictures.
 Pictures are streamed: what is held is one batch, and a few numbers per picture.
@@ -6,13 +6,11 @@ Pictures are streamed: what is held is one batch, and a few numbers per picture.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,90 +19,16 @@ from torch import Tensor
 
 from tinct.color import compose, luma
 from tinct.errors import DataError
+from tinct.evaluation.table import SEED_STRIDE, Cell, Protocol, Row, Table, cell_of
 from tinct.metrics import Measure
 
 Gray = npt.NDArray[np.uint8]  # (H, W)
 Rgb = npt.NDArray[np.uint8]  # (H, W, 3)
 Colour = Callable[[list[Gray], list[int]], list[Rgb]]  # one seed per picture
 
-TINY_IMAGENET_CBCR = (-7.8, 5.1)  # levels; measured over all pixels of 56,000 of its training pictures
-SEED_STRIDE = 1_000_000  # between the samples of one picture
 _ROWS = ("truth", "gray", "mean chroma")  # those that need no model
 _BATCH_PIXELS = 8 << 20  # a batch of large pictures is closed earlier
 _MEASURED_PIXELS = 1 << 20  # so many are given to a metric at once
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How it is measured. `spread` is the mean over pixels of the largest minus the smallest channel, in levels."""
-
-    min_spread: float = 4.0  # pictures whose spread does not exceed it have no colour to compare with
-    seed: int = 0  # picture i (from 0, dropped ones included), sample k: seed + i + 1,000,000 k
-    seeds: int = 1  # samples per picture
-    batch_size: int = 16  # pictures; changes speed and memory only
-    mean_cbcr: tuple[float, float] = TINY_IMAGENET_CBCR  # levels, of the baseline "mean chroma"
-    mean_cbcr_of: str = "the training pictures of Tiny ImageNet"
-    resamples: int = 1000  # of the bootstrap over pictures
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A mean over n pictures and its 95% interval (percentile bootstrap over pictures)."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: cells by metric, the largest luma error in levels of its pictures, seconds per picture."""
-
-    name: str
-    cells: dict[str, Cell]
-    luma_error: int | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """The result: rows truth, gray, mean chroma, the model, and everything that has to be said with them."""
-
-    rows: tuple[Row, ...]
-    measures: tuple[Measure, ...]
-    samples_differ: Cell | None  # mean CIEDE2000 between two samples of a picture; None with one seed
-    protocol: Protocol
-    sizes: dict[str, int]  # "width x height" -> pictures
-    dropped: tuple[str, ...]  # names of the pictures without colour
-    pictures: tuple[str, ...]
-    values: dict[str, dict[str, list[float]]]  # row -> metric -> one per picture, nan where it was not measured
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-ready values."""
-        metrics = {
-            measure.name: {
-                "unit": measure.metric.unit,
-                "better": measure.metric.better,
-                "extractor": measure.loaded.label if measure.loaded else None,
-            }
-            for measure in self.measures
-        }
-        values = {
-            row: {name: [None if math.isnan(value) else value for value in column] for name, column in columns.items()}
-            for row, columns in self.values.items()
-        }
-        return {
-            "rows": [asdict(row) for row in self.rows],
-            "samples_differ": asdict(self.samples_differ) if self.samples_differ else None,
-            "metrics": metrics,
-            "protocol": asdict(self.protocol),
-            "n": len(self.pictures),
-            "sizes": self.sizes,
-            "dropped": list(self.dropped),
-            "pictures": list(self.pictures),
-            "values": values,
-        }
 
 
 @dataclass(frozen=True)
@@ -137,15 +61,13 @@ def evaluate(
     colour: Colour,
     measures: Sequence[Measure],
     protocol: Protocol | None = None,
-    *,
-    model: str = "model",
 ) -> Iterator[Measured | Table]:
-    """Measures `colour`, the model of this name, and the baselines on named pictures: a record per batch, at last the Table.
+    """Measures `colour`, the model, and the baselines on named pictures: a record per batch, at last the Table.
 
     DataError when there is no picture, or when all of them are dropped as colourless.
     """
     protocol = protocol or Protocol()
-    model = f"model {model}" if model in _ROWS else model
+    model = f"model {protocol.model}" if protocol.model in _ROWS else protocol.model
     tally = _Tally()
     for batch in _batches(_coloured(pictures, protocol.min_spread, tally), protocol.batch_size):
         results = _results(batch, colour, protocol, model, tally)
@@ -162,14 +84,6 @@ def evaluate(
 def spread(rgb: Rgb) -> float:
     """The mean over pixels of the largest minus the smallest channel, in levels: about 0 for a picture without colour."""
     return float((rgb.max(axis=2) - rgb.min(axis=2)).mean(dtype=np.float64))
-
-
-def bootstrap(values: npt.NDArray[np.float64], resamples: int = 1000) -> tuple[float, float]:
-    """The 95% percentile interval of the mean of `values`, resampled with replacement; always the same for the same values."""
-    random = np.random.default_rng(0)
-    means = [values[random.integers(0, len(values), len(values))].mean() for _ in range(resamples)]
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _coloured(pictures: Iterable[tuple[str, Rgb]], least: float, tally: _Tally) -> Iterator[tuple[int, str, Rgb]]:
@@ -267,23 +181,15 @@ def _table(tally: _Tally, measures: Sequence[Measure], protocol: Protocol, model
         Row(name, _cells(columns, protocol), tally.luma_errors.get(name), seconds if name == model else None)
         for name, columns in tally.values.items()
     )
-    differ = _cell(tally.differences, protocol.resamples)
+    differ = cell_of(tally.differences, protocol.resamples)
     plain = {row: dict(columns) for row, columns in tally.values.items()}
     names = tuple(tally.dropped), tuple(tally.names)
     return Table(rows, tuple(measures), differ, protocol, dict(tally.sizes), *names, plain)
 
 
 def _cells(columns: Mapping[str, list[float]], protocol: Protocol) -> dict[str, Cell]:
-    cells = {name: _cell(values, protocol.resamples) for name, values in columns.items()}
+    cells = {name: cell_of(values, protocol.resamples) for name, values in columns.items()}
     return {name: cell for name, cell in cells.items() if cell}
-
-
-def _cell(values: Sequence[float], resamples: int) -> Cell | None:
-    """The cell of what was measured; None when nothing was."""
-    measured = np.array([value for value in values if not math.isnan(value)])
-    if not len(measured):
-        return None
-    return Cell(float(measured.mean()), *bootstrap(measured, resamples), len(measured))
 
 
 def _tensor(rgb: Rgb) -> Tensor:
