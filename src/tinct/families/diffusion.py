@@ -90,6 +90,7 @@ class DiffusionColorizer(Colorizer):
         self.schedule = Schedule.named(options.schedule, options.timesteps)
         self.network = DENOISERS[options.backbone](options.network, self.space.channels, options.classes)
         self.working_size, self.multiple, self.draws = options.size, self.network.multiple, options.draws
+        ladder(self.schedule, options.spacing, options.steps)  # defaults that can't be walked are refused here
 
     def sample(  # type: ignore[override]  # its options are spelled out
         self,
@@ -107,13 +108,17 @@ class DiffusionColorizer(Colorizer):
 
         The walk starts at alpha mean + sigma noise: from pure noise at a finite level the colours would be pulled to neutral.
         """
+        if labels is not None and not self.options.classes:
+            raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
         name = sampler or self.options.sampler
         options = sampler_options(name, {"eta": eta})
-        levels = ladder(self.schedule, spacing or self.options.spacing, steps or self.options.steps)
+        steps = self.options.steps if steps is None else steps
+        levels = ladder(self.schedule, spacing or self.options.spacing, steps)
         features = self.network.encode(unit_gray(gray))
         mean = self.network.mean(features)
 
         def fresh(like: Tensor) -> Tensor:
+            assert len(generators) == len(like), "one generator per picture"
             return temperature * randn(generators, *like.shape[1:]).to(like)
 
         def denoise(x_t: Tensor, level: Level) -> Tensor:
@@ -143,6 +148,8 @@ class Denoising(Objective):
     def __init__(self, model: DiffusionColorizer, categories: int) -> None:
         super().__init__()
         self.model = model
+        if 0 < model.options.classes < categories:
+            raise ConfigError(f"classes = {model.options.classes}: the set has {categories} categories; 0 = none")
         width, weighted = model.network.summary_width, model.options.category_weight > 0
         if weighted and not width:
             raise ConfigError(
@@ -151,7 +158,7 @@ class Denoising(Objective):
         self.guess = nn.Linear(width, categories) if weighted else None  # only training needs it
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses "mse" and, with a mean head, "mean"; with a category weight "category". Unit-variance targets: 1 = nothing learned."""
+        """Losses "mse" (1 = nothing learned, with unit-variance targets), "mean" with a mean head, "category" if weighted."""
         model, options = self.model, self.model.options
         x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
         features = model.network.encode(unit_gray(luma(batch.rgb).float()))
@@ -171,11 +178,18 @@ class Denoising(Objective):
         strata = (torch.arange(count) + rand(batch.generators, count)) / count
         t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
         eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
-        x_0, labels = x_0.repeat_interleave(count, dim=0), batch.labels.repeat_interleave(count)
+        x_0, labels = x_0.repeat_interleave(count, dim=0), self._labels(batch).repeat_interleave(count)
         level = model.schedule.levels(t)
         repeated = tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
         prediction = model.network(diffuse(x_0, eps, level), level, repeated, labels)
         return prediction, model.target.of(x_0, eps, level)
+
+    def _labels(self, batch: Batch) -> Tensor:
+        """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
+        if not self.model.options.classes:
+            return batch.labels
+        hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
+        return batch.labels.masked_fill(hidden, -1)
 
 
 class DiffusionFamily:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tinct.errors import ConfigError
+
 
 def group_norm(channels: int) -> nn.GroupNorm:
     """Group normalization with at most 32 groups of at least four channels (Wu and He 2018)."""
@@ -82,6 +84,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, heads: int = 4, *, pixel_norm: bool = False) -> None:
         super().__init__()
+        if channels % heads:
+            raise ConfigError(f"width {channels}: must divide by {heads}, the heads of its attention")
         self.heads = heads
         self.norm = PixelNorm(channels) if pixel_norm else group_norm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinct.config import option
+from tinct.errors import ConfigError
 from tinct.level import Level
 from tinct.nets.base import DENOISERS, Denoiser, Features
 from tinct.nets.blocks import Attention, PixelNorm, ResBlock
@@ -130,6 +131,7 @@ class Split(Denoiser):
 
     def __init__(self, options: SplitOptions, channels: int, classes: int) -> None:
         super().__init__()
+        _check(options, classes)
         self.encoder = _Encoder(options.encoder, options.deep_blocks, options.dropout, channels)
         self.decoder = _Decoder(options.denoiser, options.encoder, channels)
         self.summary_width = options.encoder[-1]
@@ -151,3 +153,11 @@ class Split(Denoiser):
 
     def stages(self) -> list[nn.Module]:
         return [self.encoder, self.decoder]
+
+
+def _check(options: SplitOptions, classes: int) -> None:
+    if classes:
+        raise ConfigError("classes: the backbone 'split' is conditioned on the photograph alone; set 0")
+    for name, widths, count in (("encoder", options.encoder, 3), ("denoiser", options.denoiser, 2)):
+        if len(widths) != count:
+            raise ConfigError(f"{name} = {','.join(map(str, widths))}: expected {count} widths")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tinct.config import option
+from tinct.errors import ConfigError
 from tinct.level import Level
 from tinct.nets.base import DENOISERS, Denoiser, Features
 from tinct.nets.blocks import Attention, ResBlock, group_norm, sinusoids
@@ -80,6 +81,7 @@ class UNet(Denoiser):
 
     def __init__(self, options: UNetOptions, channels: int, classes: int) -> None:
         super().__init__()
+        _check(options)
         self.options = options
         widths, size = options.features, options.time_embedding
         downs = len(widths) - (0 if options.bottleneck_down else 1)  # how often the size is halved
@@ -138,3 +140,16 @@ class UNet(Denoiser):
             x = up_level(x + skip if self.options.skips == "add" else torch.cat([x, skip], dim=1), embedding)
         prediction: Tensor = self.out(x)
         return prediction.float()
+
+
+def _check(options: UNetOptions) -> None:
+    """What the bounds of single options can't say."""
+    if not options.features:
+        raise ConfigError("features: at least one width is needed")
+    if options.time_embedding % 2:
+        raise ConfigError(f"time_embedding = {options.time_embedding}: must be even")
+    reductions = [2**index for index in range(len(options.features) + options.bottleneck_down)]
+    for reduction in options.attention:
+        if reduction not in reductions:
+            there = ", ".join(map(str, reductions))
+            raise ConfigError(f"attention = {reduction}: no level has that reduction. There are: {there}")
