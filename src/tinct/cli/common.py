@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tinct.config import Leaf
-from tinct.errors import ConfigError
+from tinct.errors import ConfigError, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def confirm(question: str, yes: bool) -> bool:
         return True
     if not interactive():
         raise ConfigError(f"{question} Nobody is there to answer: add --yes to go on without questions.")
-    return click.confirm(question, default=True)
+    return click.confirm(f"{question} (y/n)", default=True, show_default=False)
 
 
 def progress(transient: bool = False) -> Progress:
@@ -55,7 +55,7 @@ def schema_options(leaves: Iterable[Leaf]) -> Callable[[F], F]:
             flag = "--" + leaf.path.rpartition(".")[2].replace("_", "-")
             default = ",".join(map(str, leaf.default)) if isinstance(leaf.default, tuple) else leaf.default
             choices = f" One of: {', '.join(leaf.choices)}." if leaf.choices else ""
-            shown = f"{leaf.help}{choices} [default: {default}]"
+            shown = f"{leaf.help}{choices}" + (f" [default: {default}]" if default is not None else "")
             function = click.option(flag, leaf.path.replace(".", "__"), default=None, metavar="VALUE", help=shown)(
                 function
             )
@@ -68,3 +68,24 @@ def chosen_values(options: dict[str, Any]) -> list[str]:
     """The flags of `schema_options` that were given, as `path=text` for `config.override`; what decides on others first."""
     given = {name.replace("__", "."): value for name, value in options.items() if value is not None}
     return [f"{path}={given[path]}" for path in sorted(given, key=lambda path: path.count("."))]
+
+
+def device_option(function: F) -> F:
+    """Decorator: `--device`, for `chosen_device`."""
+    text = "Where the model runs: cpu, cuda, mps, or auto, the best there is. [default: auto]"
+    return click.option("--device", metavar="NAME", default="auto", help=text)(function)
+
+
+def chosen_device(name: str) -> str:
+    """The device that `--device` means; ConfigError when this machine has none of that name."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [device for device, present in there.items() if present]
+    if name == "auto":
+        return available[0]
+    if name.partition(":")[0] not in there:
+        raise unknown("device", name, [*there, "auto"])
+    if name.partition(":")[0] not in available:
+        raise ConfigError(f"--device {name}: this machine has no such device. Available: {', '.join(available)}.")
+    return name
