@@ -11,6 +11,7 @@ import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -127,7 +128,7 @@ def parse(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return _parse_optional(arguments, value, where)
     if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
+        parts = (value.split(",") if value else []) if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
             raise _wrong(where, value, f"a list of {arguments[0].__name__}")
         return tuple(parse(arguments[0], part, where) for part in parts)
@@ -160,9 +161,10 @@ def _parse_number(kind: type[int] | type[float], value: Any, where: str) -> int 
         raise _wrong(where, value, wanted)
     try:
         number = kind(value)
-    except ValueError:
-        raise _wrong(where, value, wanted) from None
-    if kind is int and float(value) != number:
+        right = isfinite(number) and (kind is float or float(value) == number)
+    except (ValueError, OverflowError):
+        right = False
+    if not right:
         raise _wrong(where, value, wanted)
     return number
 
@@ -185,9 +187,9 @@ def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
         where = prefix + name
         if "types_of" in item.metadata:
             inner = item.metadata["types_of"](built[item.metadata["by"]])
-            built[name] = _build(inner, values.get(name) or {}, where + ".")
+            built[name] = _build(inner, _table(values, name), where + ".")
         elif dataclasses.is_dataclass(hints[name]):
-            built[name] = _build(hints[name], values.get(name) or {}, where + ".")  # type: ignore[arg-type]
+            built[name] = _build(hints[name], _table(values, name), where + ".")
         elif name in values:
             built[name] = _checked(item, parse(hints[name], values[name], where), where)
         elif item.default is dataclasses.MISSING:
@@ -195,6 +197,11 @@ def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
         else:
             built[name] = item.default
     return cls(**built)
+
+
+def _table(values: Mapping[str, Any], name: str) -> Any:
+    inner = values.get(name)
+    return {} if inner is None else inner
 
 
 def _checked(item: dataclasses.Field[Any], value: Any, where: str) -> Any:

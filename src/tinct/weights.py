@@ -41,12 +41,20 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: damaged or not a safetensors file ({error})") from None
-    if _KEY not in metadata:
+    header = _header(metadata.get(_KEY, ""))
+    if header is None:
         raise WeightsError(f"{path}: has no tinct header, so nothing says which model it is for")
-    header = json.loads(metadata[_KEY])
-    if header["sha256"] != digest(tensors):
+    if header.get("sha256") != digest(tensors):
         raise WeightsError(f"{path}: damaged: its content does not have the checksum of its header. Get it again.")
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}, header
+
+
+def _header(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -64,22 +64,19 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def header_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What a weights file says of itself, from a checkpoint."""
-    config, facts = checkpoint["config"], checkpoint.get("facts", {})
-    return {
-        "format": 1,
-        "family": config.get("family"),
-        "model": config.get("model"),
-        "epoch": checkpoint["epoch"],
-        **facts,
-    }
+    config = checkpoint["config"]
+    described = {key: config[key] for key in ("family", "model") if isinstance(config, Mapping) and key in config}
+    return {"format": 1, **described, "epoch": checkpoint.get("epoch"), **checkpoint.get("facts", {})}
 
 
 def build(header: Mapping[str, Any], path: Path) -> Colorizer:
     """An untrained model of the header's family and options."""
     try:
-        family = FAMILIES[header["family"]]
+        family = FAMILIES[str(header["family"])]
         model: Any = from_dict(family.Options, header["model"])
-    except (KeyError, ConfigError) as error:
+    except KeyError as error:
+        raise WeightsError(f"{path}: says nothing of its {error.args[0]}, so it is no model of tinct") from None
+    except ConfigError as error:
         raise WeightsError(f"{path}: its header describes no model that this version of tinct has: {error}") from None
     assert dataclasses.is_dataclass(model)
     return family.build(model)
