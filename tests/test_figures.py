@@ -61,6 +61,17 @@ def test_sheet_takes_columns_of_different_length(tmp_path):
     assert (count(path, RED), count(path, GREEN)) == (4800, 2400)
 
 
+def test_rows_beyond_the_limit_go_on_to_the_right_under_the_same_titles(tmp_path):
+    path, one = tmp_path / "sheet.png", tmp_path / "one.png"
+    pictures = [flat(RED), flat(RED), flat(BLUE)]
+    figures.sheet({"a": pictures, "b": [flat(GREEN)] * 3}, path, rows=2)
+    figures.sheet({"a": pictures[:2], "b": [flat(GREEN)] * 2}, one)
+    assert (count(path, RED), count(path, GREEN), count(path, BLUE)) == (4800, 7200, 2400)
+    assert (pixels(path)[:, : pixels(one).shape[1]] == pixels(one)).all()
+    assert box(path, BLUE)[0] > pixels(one).shape[1]
+    assert box(path, BLUE)[1] == box(path, RED)[1]
+
+
 def test_a_long_title_is_wrapped_and_never_covers_a_picture(tmp_path):
     path = tmp_path / "sheet.png"
     figures.sheet({"constant mean chroma of the training set": [flat(RED)], "b": [flat(GREEN)]}, path)
@@ -77,6 +88,11 @@ def test_a_sheet_without_pictures_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one pair"):
         figures.before_after([], tmp_path / "sheet.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_reduced_shrinks_only_what_is_larger():
+    assert figures.reduced(flat(RED, 400, 200), 100).shape == (100, 50, 3)
+    assert (figures.reduced(flat(RED, 40, 20), 100) == flat(RED, 40, 20)).all()
 
 
 def test_before_after_takes_photographs_of_every_shape_and_mode(tmp_path):

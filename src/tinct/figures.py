@@ -21,34 +21,35 @@ _GAP = 8  # pixels between pictures, and around the sheet
 _TITLE_SIZE, _CAPTION_SIZE = 15, 13  # pixels
 
 
-def sheet(columns: Mapping[str, Sequence[Rgb]], path: Path, *, scale: int = 1, side: int | None = None) -> None:
-    """A contact sheet: one titled column per entry, one row per picture.
+def sheet(
+    columns: Mapping[str, Sequence[Rgb]],
+    path: Path,
+    *,
+    scale: int = 1,
+    side: int | None = None,
+    rows: int | None = None,
+) -> None:
+    """A contact sheet: one titled column per entry, one row per picture; what is beyond `rows` goes on to the right.
 
     `scale` repeats each pixel, for small pictures; `side` shrinks pictures whose longer side in pixels exceeds it.
     Pictures may differ in size and columns in length. Without any picture there is no sheet: ValueError.
     """
-    cells = {title: [_cell(picture, scale, side) for picture in pictures] for title, pictures in columns.items()}
-    if not any(cells.values()):
+    most = max(map(len, columns.values()), default=0)
+    if not most:
         raise ValueError("a sheet needs at least one picture")
-    font = _font(_TITLE_SIZE)
-    widths = [max([_widest_word(title, font), *(cell.width for cell in column)]) for title, column in cells.items()]
-    titles = [_wrapped(title, font, width) for title, width in zip(cells, widths, strict=True)]
-    rows = list(zip_longest(*cells.values()))
-    heights = [max(cell.height for cell in row if cell) for row in rows]
-    top = _GAP + _text_height(titles, font)
-
-    paper = Image.new(
-        "RGB", (_GAP + sum(width + _GAP for width in widths), top + sum(h + _GAP for h in heights)), _PAPER
-    )
-    draw = ImageDraw.Draw(paper)
-    lefts = _starts(_GAP, widths)
-    for left, width, title in zip(lefts, widths, titles, strict=True):
-        draw.multiline_text((left + width / 2, top - _GAP / 2), title, _INK, font, anchor="md", align="center")
-    for upper, row in zip(_starts(top, heights), rows, strict=True):
-        for left, width, cell in zip(lefts, widths, row, strict=True):
-            if cell:
-                paper.paste(cell, (left + (width - cell.width) // 2, upper))
+    cells = {title: [_cell(picture, scale, side) for picture in pictures] for title, pictures in columns.items()}
+    parts = [{title: column[start : start + (rows or most)] for title, column in cells.items()}
+             for start in range(0, most, rows or most)]  # fmt: skip
+    blocks = [_block(part) for part in parts]
+    paper = Image.new("RGB", (sum(block.width for block in blocks), max(block.height for block in blocks)), _PAPER)
+    for left, block in zip(_starts(0, [block.width for block in blocks], gap=0), blocks, strict=True):
+        paper.paste(block, (left, 0))
     _save(paper, path)
+
+
+def reduced(picture: Rgb, side: int) -> Rgb:
+    """The picture with its longer side at most `side` pixels, for a sheet."""
+    return np.asarray(_cell(picture, 1, side))
 
 
 def before_after(
@@ -105,6 +106,28 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         figure.savefig(temporary)
 
 
+def _block(cells: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+    """Titled columns of pictures, a row per picture."""
+    font = _font(_TITLE_SIZE)
+    widths = [max([_widest_word(title, font), *(cell.width for cell in column)]) for title, column in cells.items()]
+    titles = [_wrapped(title, font, width) for title, width in zip(cells, widths, strict=True)]
+    rows = list(zip_longest(*cells.values()))
+    heights = [max(cell.height for cell in row if cell) for row in rows]
+    top = _GAP + _text_height(titles)
+
+    size = _GAP + sum(width + _GAP for width in widths), top + sum(height + _GAP for height in heights)
+    paper = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(paper)
+    lefts = _starts(_GAP, widths)
+    for left, width, title in zip(lefts, widths, titles, strict=True):
+        draw.multiline_text((left + width / 2, top - _GAP / 2), title, _INK, font, anchor="md", align="center")
+    for upper, row in zip(_starts(top, heights), rows, strict=True):
+        for left, width, cell in zip(lefts, widths, row, strict=True):
+            if cell:
+                paper.paste(cell, (left + (width - cell.width) // 2, upper))
+    return paper
+
+
 def _points(history: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
     pairs = [(row["epoch"], row.get(key)) for row in history]
     return [(epoch, loss) for epoch, loss in pairs if loss is not None and math.isfinite(loss)]
@@ -157,9 +180,9 @@ def _filled(blocks: Sequence[Image.Image], width: int) -> list[list[Image.Image]
     return lines
 
 
-def _starts(first: int, lengths: Sequence[int]) -> list[int]:
+def _starts(first: int, lengths: Sequence[int], gap: int = _GAP) -> list[int]:
     """Where each of these lengths begins when they follow one another with a gap between."""
-    return [first + sum(lengths[:index]) + _GAP * index for index in range(len(lengths))]
+    return [first + sum(lengths[:index]) + gap * index for index in range(len(lengths))]
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -179,7 +202,7 @@ def _wrapped(title: str, font: Any, width: int) -> str:
     return "\n".join(lines)
 
 
-def _text_height(titles: Sequence[str], font: Any) -> int:
+def _text_height(titles: Sequence[str]) -> int:
     return round((_TITLE_SIZE + 5) * max(title.count("\n") + 1 for title in titles)) + _GAP // 2
 
 
