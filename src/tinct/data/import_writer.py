@@ -33,7 +33,7 @@ class ImportOptions:
     max_images: int = option(10_000, "Maximum number of images", low=1)
     max_size_mb: float = option(50.0, "Maximum storage size in MB", low=0)
     categories: str = option("all", "Categories: all, or a comma list")
-    split: str | None = option(None, "Which split of the source is taken")
+    split: str | None = option(None, "Split of the source to take: train, val or test, or all, each to itself")
     resize: bool = option(False, "Write the pictures at the target resolution")
     skip_unreadable: bool = option(False, "Leave out files that are no pictures")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinct import __version__
-from tinct.config import option, to_dict
+from tinct.config import option
 from tinct.data.discovery import ImportedSet
 from tinct.data.imported import Listing, list_pictures
 from tinct.data.npy import Array, growing, rows_per_chunk
@@ -20,7 +20,7 @@ from tinct.data.pictures import FITS, load
 from tinct.data.progress import Note, Progress, Stage
 from tinct.data.split import Indices, stratified
 from tinct.data.store import METADATA, SPLITS, labels_path, npz_path, rgb_path, seal_store
-from tinct.errors import ConfigError, DataError, PictureError
+from tinct.errors import ConfigError, DataError, OutputError, PictureError
 from tinct.files import replacing_folder, write_json
 
 TEST_SIZE = 0.2  # of the pictures, unless the import brought a test split
@@ -34,8 +34,10 @@ class PrepareOptions:
     test_size: float | None = option(None, "Share of the test split, 0.0 to 1.0", low=0, high=1)
     val_size: float = option(0.0, "Share of a validation split of its own, 0.0 to 1.0", low=0, high=1)
     seed: int = option(42, "Random state of the split", low=0)
-    normalize: str = option("-11", "Numbers in the NPZ", choices=lambda: list(NORMALIZATIONS))
-    fit: str = option("crop", "How a picture becomes square", choices=lambda: list(FITS))
+    normalize: str = option(
+        "-11", "Numbers in the NPZ: 0 to 1, -1 to 1, or bytes.", choices=lambda: list(NORMALIZATIONS)
+    )
+    fit: str = option("crop", "How a picture becomes square.", choices=lambda: list(FITS))
     resplit: bool = option(False, "Split anew, although the import brought splits")
     skip_unreadable: bool = option(False, "Leave out pictures that can't be read")
 
@@ -92,6 +94,8 @@ def prepare(
     Stopped or killed at any moment, it leaves nothing at `target`, or what was there before. PictureError names a picture
     that can't be read, unless those are to be skipped.
     """
+    if target.exists() and any(target.iterdir()) and not (target / METADATA).exists():
+        raise OutputError(f"{target}: holds files that no conversion wrote. Move them away.")
     yield Stage(1, 3, "List and split the pictures")
     listing = list_pictures(imported)
     if len(listing.paths) != imported.images:
@@ -180,12 +184,14 @@ def _metadata(
 ) -> dict[str, Any]:
     normalization = NORMALIZATIONS[options.normalize]
     brought = [SPLITS[number] for number in np.unique(listing.splits) if number] if not options.resplit else []
+    test_size = TEST_SIZE if options.test_size is None else options.test_size
     config = {
-        **to_dict(options),
-        "test_size": None if "test" in brought else TEST_SIZE if options.test_size is None else options.test_size,
+        "test_size": None if "test" in brought else test_size,
+        "val_size": None if "val" in brought else options.val_size,
         "random_state": options.seed,
         "image_size": options.size,
         "normalize_option": normalization.option,
+        "fit": options.fit,
         "splits_of_import": brought,
     }
     return {
