@@ -56,15 +56,20 @@ def to_bytes(tags: Tags) -> bytes:
 
 
 def noted(tags: Tags, note: str | None) -> Tags:
-    """With the note in the image description, behind the description that stands there; an older note of ours goes."""
-    return tags if note is None else {**tags, DESCRIPTION: described(tags.get(DESCRIPTION), note)}
+    """With the note in the image description, behind what stands there; an older note of ours goes. None changes nothing."""
+    if note is None:
+        return tags
+    description = described(tags.get(DESCRIPTION), note)
+    return {tag: value for tag, value in tags.items() if tag != DESCRIPTION} | (
+        {DESCRIPTION: description} if description else {}
+    )
 
 
 def described(before: Any, note: str) -> bytes:
-    """The image description with the note."""
+    """The image description with the note; an empty note only takes an older one away."""
     text = before if isinstance(before, bytes) else str(before or "").encode("latin-1", "replace")
     text = re.sub(rb"(; )?" + SYNTHETIC.encode() + rb".*", b"", text.rstrip(b"\0 "), flags=re.DOTALL)
-    return text + (b"; " if text else b"") + note.encode("utf-8")
+    return b"; ".join(part for part in (text, note.encode("utf-8")) if part)
 
 
 def is_synthetic(path: Path) -> bool:

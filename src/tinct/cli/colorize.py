@@ -1,0 +1,51 @@
+"""`tinct colorize`: colours photographs at full resolution, one, several, or a folder tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tinct import zoo
+from tinct.cli.common import chosen_device, chosen_values, device_option, schema_options
+from tinct.cli.photographs import photograph_options, picture_format, work_through
+from tinct.config import from_dict, leaves, override
+from tinct.photo import PhotoOptions, colouring, plan
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
+@photograph_options
+@click.option("--model", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
+@schema_options(leaves(PhotoOptions()))
+@device_option
+@click.option("--force", is_flag=True, help="Colour pictures that are in colour already, too.")
+def command(
+    photographs: tuple[Path, ...],
+    out: Path | None,
+    format: str | None,
+    quality: int,
+    max_megapixels: float,
+    model: str,
+    device: str,
+    force: bool,
+    **options: Any,
+) -> int:
+    """Colour photographs at full resolution; their light is kept exactly.
+
+    \b
+    tinct colorize old.jpg                    writes old.colour.jpg beside it
+    tinct colorize old.jpg -o new.png         writes new.png
+    tinct colorize album/ -o coloured/        mirrors the tree; run it again to go on where it stopped
+    tinct colorize old.jpg --seed 2           another colouring
+
+    Gray, tinted and sepia pictures are coloured; those in colour are left alone unless --force.
+    The exit code is 1 if any photograph failed.
+    """
+    todo = plan(photographs, out, label="colour", format=picture_format(format))
+    chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
+    place = chosen_device(device)
+    colorizer = zoo.load(model).to(place)
+    work = colouring(colorizer, chosen, quality=quality, force=force, max_megapixels=max_megapixels)
+    return work_through(todo, work, "coloured")

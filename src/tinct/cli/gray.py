@@ -1,0 +1,34 @@
+"""`tinct gray`: gray versions of pictures, or the scan again from its coloured version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinct.cli.photographs import photograph_options, picture_format, work_through
+from tinct.photo import graying, plan
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
+@photograph_options
+@click.option("--force", is_flag=True, help="Replace outputs that exist already.")
+def command(
+    photographs: tuple[Path, ...],
+    out: Path | None,
+    format: str | None,
+    quality: int,
+    max_megapixels: float,
+    force: bool,
+) -> int:
+    """Make gray versions of pictures, or recover the scan from its coloured version.
+
+    \b
+    tinct gray photo.jpg                     writes photo.gray.jpg beside it
+    tinct gray coloured/ -o scans/           mirrors the tree
+
+    What `tinct colorize` wrote without loss (PNG, TIFF, WebP) becomes the scan again, sample for sample.
+    """
+    todo = plan(photographs, out, label="gray", format=picture_format(format))
+    return work_through(todo, graying(quality=quality, force=force, max_megapixels=max_megapixels), "made gray")

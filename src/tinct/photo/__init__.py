@@ -1,0 +1,26 @@
+"""Photographs in colour at full resolution: one, many, or a folder tree."""
+
+from tinct.photo.colouring import PhotoOptions, colour, colour_batch
+from tinct.photo.jobs import Job, Plan, plan
+from tinct.photo.runs import DONE_BEFORE, Done, Failed, Record, Skipped, Work, run
+from tinct.photo.work import coloured, coloured_image, colouring, graying
+
+__all__ = [
+    "DONE_BEFORE",
+    "Done",
+    "Failed",
+    "Job",
+    "PhotoOptions",
+    "Plan",
+    "Record",
+    "Skipped",
+    "Work",
+    "colour",
+    "colour_batch",
+    "coloured",
+    "coloured_image",
+    "colouring",
+    "graying",
+    "plan",
+    "run",
+]

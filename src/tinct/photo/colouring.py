@@ -1,0 +1,188 @@
+"""One photograph, or many small ones, from gray to colour at full resolution.
+
+The model sees the photograph reduced to its working size and gives chroma there. The chroma is brought up to the
+photograph's own size and joined with its own luma, strip by strip, so that converting back to gray gives the
+photograph again, exactly.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from tinct.color import compose
+from tinct.config import option
+from tinct.diffusion import SAMPLERS, SPACINGS
+from tinct.errors import WeightsError, unknown
+from tinct.families import Colorizer, generators_for
+from tinct.images import Samples
+
+Levels = npt.NDArray[np.float32]  # (h, w), gray levels 0..255
+LONGEST = 4.0  # times the short side: beyond it the working picture is squeezed, or a 1 x 5000 strip would not fit
+_BATCH_PIXELS = 2**18  # working pixels, over all draws, that go through the model at once
+_STRIP_PIXELS = 2**19  # fastest of 2^17 to 2^20 on two cores, with the strip's planes still in the cache
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """How photographs are coloured; None is the model's own default."""
+
+    steps: int | None = option(None, "sampling steps (default: the model's)", low=1)
+    sampler: str | None = option(None, "sampler (default: the model's).", choices=lambda: tuple(SAMPLERS))
+    spacing: str | None = option(None, "spacing of the steps (default: the model's).", choices=lambda: tuple(SPACINGS))
+    eta: float | None = option(
+        None, "noise of samplers that have it: 0 none, 1 as much as DDPM (default: the model's)", low=0.0, high=1.0
+    )
+    temperature: float | None = option(
+        None, "scale of the noise: less is paler and safer (default: 1)", low=0.0, high=2.0
+    )
+    draws: int | None = option(
+        None, "samples drawn; the picture is the most typical of them (default: the model's)", low=1, high=64
+    )
+    size: int | None = option(None, "short side of what the model sees, px (default: the model's)", low=16, high=2048)
+    seed: int = option(0, "another seed is another colouring", low=0)
+
+
+_OF_SAMPLING = ("steps", "sampler", "spacing", "eta", "temperature")
+
+
+def colour(
+    model: Colorizer,
+    gray: Samples,
+    *,
+    seed: int | None = None,
+    options: PhotoOptions | None = None,
+    tone: npt.NDArray[np.float32] | None = None,
+) -> Samples:
+    """The photograph in colour: (H, W) uint8 or uint16 -> (H, W, 3) of that type, whose luma is `gray` at every pixel.
+
+    `seed` overrides that of the options. `tone` are the sRGB levels (256,) that its profile shows for levels 0..255.
+    """
+    options = options or PhotoOptions()
+    return colour_batch(model, [gray], [options.seed if seed is None else seed], options, tone=tone)[0]
+
+
+def colour_batch(
+    model: Colorizer,
+    grays: Sequence[Samples],
+    seeds: Sequence[int],
+    options: PhotoOptions | None = None,
+    *,
+    tone: npt.NDArray[np.float32] | None = None,
+) -> list[Samples]:
+    """As `colour`, many at once: those of one working size go through the model together. One seed per picture."""
+    options = options or PhotoOptions()
+    size, alike = options.size or model.working_size, defaultdict[tuple[int, int], list[int]](list)
+    for index, gray in enumerate(grays):
+        alike[working_shape(gray.shape, size, model.multiple)].append(index)
+    results: dict[int, Samples] = {}
+    for shape, indices in alike.items():
+        count = max(1, _BATCH_PIXELS // (shape[0] * shape[1] * (options.draws or model.draws)))
+        for start in range(0, len(indices), count):
+            batch = indices[start : start + count]
+            seen = np.stack([reduced(grays[index], shape, tone) for index in batch])
+            chroma = _chroma(model, torch.from_numpy(seen)[:, None], [seeds[index] for index in batch], options)
+            results |= {index: full_size(grays[index], part) for index, part in zip(batch, chroma, strict=True)}
+    return [results[index] for index in range(len(grays))]
+
+
+def working_shape(shape: tuple[int, ...], size: int, multiple: int) -> tuple[int, int]:
+    """Height and width of what the model sees of a picture of `shape`: true to its aspect, sides divisible by `multiple`."""
+    height, width = shape[:2]
+    short = multiple * max(1, round(size / multiple))
+    aspect = min(LONGEST, max(height, width) / min(height, width))
+    long = multiple * round(short * aspect / multiple)
+    return (short, long) if height <= width else (long, short)
+
+
+def reduced(gray: Samples, shape: tuple[int, int], tone: npt.NDArray[np.float32] | None = None) -> Levels:
+    """The photograph at (h, w) in levels 0..255: box-averaged by whole factors in strips, then bicubic with antialiasing."""
+    (height, width), scale = gray.shape, 255 / np.iinfo(gray.dtype).max
+    down, across = (max(1, side // (3 * wanted)) for side, wanted in zip(gray.shape, shape, strict=True))
+    rows = down * max(1, _STRIP_PIXELS // (width * down))
+    strips = [
+        np.asarray(Image.fromarray(gray[top : top + rows].astype(np.float32)).reduce((across, down)))
+        for top in range(0, height, rows)
+    ]
+    image = Image.fromarray(np.concatenate(strips))
+    box = (0.0, 0.0, width / across, height / down)
+    small = np.asarray(image.resize(shape[::-1], Image.Resampling.BICUBIC, box)) * scale
+    small = small.clip(0, 255)
+    return (small if tone is None else np.interp(small, np.arange(256), tone)).astype(np.float32)
+
+
+def full_size(gray: Samples, chroma: Tensor) -> Samples:
+    """Colour (H, W, 3) of the photograph's luma and chroma (2, h, w) in 8-bit levels, brought up by bicubic in strips."""
+    height, width = gray.shape
+    peak = int(np.iinfo(gray.dtype).max)
+    wide = chroma * (peak / 255) @ _cubic(width, chroma.shape[2]).T  # (2, h, W)
+    down = _cubic(height, chroma.shape[1])  # (H, h)
+    result = np.empty((height, width, 3), gray.dtype)
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        band = down[top : top + rows]
+        (used,) = torch.nonzero(band.any(dim=0), as_tuple=True)
+        first, last = int(used[0]), int(used[-1]) + 1
+        y = torch.from_numpy(gray[top : top + rows].astype(np.int32))[None]
+        rgb = compose(y, band[:, first:last] @ wide[:, first:last], peak)  # (3, rows, W)
+        result[top : top + rows] = rgb.movedim(0, -1).numpy()
+    return result
+
+
+def _cubic(long: int, short: int) -> Tensor:
+    """Pillow's bicubic as a matrix (long, short), a row per sample: each row has at most four values, or more going down."""
+    identity = Image.fromarray(np.eye(short, dtype=np.float32))
+    return torch.from_numpy(np.array(identity.resize((short, long), Image.Resampling.BICUBIC)))
+
+
+@torch.inference_mode()
+def _chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions) -> Tensor:
+    """The medoid's chroma (B, 2, h, w), in levels and on the CPU, of the draws for working pictures (B, 1, H, W)."""
+    draws, device = options.draws or model.draws, next(model.parameters()).device
+    repeated = seen.to(device).repeat_interleave(draws, dim=0)
+    generators = generators_for([draw_seed(seed, draw) for seed in seeds for draw in range(draws)])
+    count = max(1, _BATCH_PIXELS // seen[0].numel())
+    parts = []
+    for start in range(0, len(repeated), count):
+        part = repeated[start : start + count]
+        for step in model.sample(part, generators=generators[start : start + count], **_sampling(model, options)):
+            x_0 = step.x_0
+        parts.append(model.cbcr(x_0, part).float().cpu().contiguous())
+    chroma = torch.cat(parts)
+    if not chroma.isfinite().all():
+        raise WeightsError(f"model '{model.name}' gives no valid colours: its weights or its training went wrong")
+    chroma = chroma.view(len(seen), draws, *chroma.shape[1:])
+    return chroma[torch.arange(len(seen)), medoid(chroma)]
+
+
+def medoid(chroma: Tensor) -> Tensor:
+    """Which of the draws (B, draws, 2, h, w) has the least mean squared distance to the others, at 8 x 8 cells: (B,)."""
+    cells = F.adaptive_avg_pool2d(chroma.flatten(0, 1), 8).view(*chroma.shape[:2], -1)
+    distances = (cells[:, :, None] - cells[:, None]).square().mean(dim=3)  # (B, draws, draws)
+    return distances.mean(dim=2).argmin(dim=1)
+
+
+def draw_seed(seed: int, draw: int) -> int:
+    """The seed of one of a picture's draws: the first has the picture's own, the others are independent of every seed."""
+    return seed if draw == 0 else int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
+    """The sampling options that are set. One that the model does not have raises UnknownName."""
+    parameters = inspect.signature(model.sample).parameters.values()
+    allowed = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    chosen = {key: value for key, value in asdict(options).items() if key in _OF_SAMPLING and value is not None}
+    for key in chosen:
+        if key not in allowed:
+            raise unknown(f"option of model {model.name}", key, [name for name in allowed if name in _OF_SAMPLING])
+    return chosen

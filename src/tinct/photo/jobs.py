@@ -1,0 +1,89 @@
+"""Which photographs are coloured, and where each goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinct.data.listing import FolderTree, no_pictures, only_pictures
+from tinct.errors import ConfigError
+from tinct.images import FORMATS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph to work on. `name` is its path below the folder that was given; the target's suffix may still change."""
+
+    source: Path
+    name: str
+    target: Path
+    format: str | None  # a name of FORMATS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs, and the folder that gets the manifest; None when the outputs lie beside single inputs."""
+
+    jobs: tuple[Job, ...]
+    folder: Path | None
+
+
+def plan(inputs: Sequence[Path], out: Path | None, *, label: str, format: str | None = None) -> Plan:
+    """What is to be done with files and folders, and where results go.
+
+    `out` with a picture's suffix is the one output of the one input, else it is a folder that mirrors what lies under
+    the input folders. Without `out`, results lie beside the inputs: `<stem>.<label><suffix>`, for a folder `<folder>.<label>/`.
+    """
+    if not inputs:
+        raise ConfigError("nothing to do: name files or folders of photographs")
+    if out is not None and _is_file_name(out):
+        return Plan((_single(inputs, out, format),), None)
+    if out is None and len(inputs) == 1 and inputs[0].is_dir():
+        resolved = inputs[0].resolve()
+        out = (
+            resolved.with_name(f"{resolved.name}.{label}")
+            if inputs[0].name in ("", "..")
+            else _labelled(inputs[0], label)
+        )
+    jobs = [job for path in inputs for job in _jobs(path, out, label, format)]
+    return Plan(tuple(jobs), out)
+
+
+def _is_file_name(out: Path) -> bool:
+    return not out.is_dir() and out.suffix.lower() in _SUFFIX_FORMATS
+
+
+_SUFFIX_FORMATS = {suffix: name for name, suffix in FORMATS.items()} | {".jpeg": "jpeg", ".tiff": "tiff"}
+
+
+def _single(inputs: Sequence[Path], out: Path, format: str | None) -> Job:
+    if len(inputs) > 1 or inputs[0].is_dir():
+        raise ConfigError(f"-o {out} is one file, but there is more than one photograph. Give a folder (no suffix).")
+    implied = _SUFFIX_FORMATS[out.suffix.lower()]
+    if format not in (None, implied):
+        raise ConfigError(f"-o {out} is a {implied} file, but --format says {format}. Leave one of them out.")
+    return Job(inputs[0], inputs[0].name, out, implied)
+
+
+def _jobs(path: Path, out: Path | None, label: str, format: str | None) -> list[Job]:
+    """Those of one input; DataError for a folder without pictures."""
+    if not path.is_dir():
+        target = _labelled(path, label) if out is None else out / path.name
+        return [Job(path, path.name, target, format)]
+    if out is None:
+        raise ConfigError(f"{path} is a folder among other inputs: say with -o where its results go.")
+    if out.resolve() == path.resolve():
+        raise ConfigError(f"-o {out} is the folder of the photographs themselves. Choose another one.")
+    names = [name for name in only_pictures(FolderTree(path).names) if not _within(path / name, out)]
+    if not names:
+        raise no_pictures(path)
+    return [Job(path / name, name, out / name, format) for name in names]
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _labelled(path: Path, label: str) -> Path:
+    return path.with_name(f"{path.name}.{label}" if path.is_dir() else f"{path.stem}.{label}{path.suffix}")

@@ -1,0 +1,85 @@
+"""The record of a folder's colouring: one JSON line per photograph, so that a run that broke off goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinct.errors import OutputError
+
+NAME = "manifest.jsonl"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A photograph as it was when it was coloured: a change of size or time means that it is another one."""
+
+    input: str  # path below the folder that was given
+    bytes: int
+    modified_ns: int
+
+    @staticmethod
+    def of(path: Path, name: str) -> Identity:
+        """That of the file as it is now; OSError when it is gone."""
+        status = path.stat()
+        return Identity(name, status.st_size, status.st_mtime_ns)
+
+
+class Manifest:
+    """The lines of `folder`/manifest.jsonl: read once, appended to as work is done. A line cut off by a kill is left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._outputs: set[str] = set()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a+b") as file:
+                file.seek(0)
+                text = file.read()
+                if text and not text.endswith(b"\n"):
+                    file.write(b"\n")
+        except OSError as error:
+            raise OutputError(f"{folder}: can't be written to ({error.strerror}). Choose another -o.") from None
+        for line in text.splitlines():
+            self._remember(_parsed(line))
+
+    def find(self, identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The entry, done or skipped, of this very photograph with these very settings."""
+        entry = self._entries.get(identity.input)
+        wanted = {**vars(identity), "settings": dict(settings)}
+        return entry if entry and all(entry.get(key) == value for key, value in wanted.items()) else None
+
+    def append(self, identity: Identity, settings: Mapping[str, Any], status: str, **facts: Any) -> None:
+        """Writes one line, on the disk when this returns."""
+        entry = {**vars(identity), "status": status, **facts, "settings": dict(settings)}
+        with self.path.open("ab") as file:
+            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._remember(entry)
+
+    def lists(self, output: str) -> bool:
+        """Whether an output (a path below the folder) is listed: made here, so it may be made again."""
+        return output in self._outputs
+
+    def _remember(self, entry: Any) -> None:
+        if (
+            isinstance(entry, dict)
+            and entry.get("status") in ("done", "skipped")
+            and isinstance(entry.get("input"), str)
+        ):
+            self._entries[entry["input"]] = entry
+            if isinstance(entry.get("output"), str):
+                self._outputs.add(entry["output"])
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
