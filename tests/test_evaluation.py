@@ -237,8 +237,8 @@ def test_markdown_and_csv_hold_every_cell():
     assert lines[0] == ["psnr ↑", "ssim ↑", "de2000 ↓", "colourfulness → truth", "largest luma error", "s per picture"]
     gray = table.rows[1]
     psnr, ssim = gray.cells["psnr"], gray.cells["ssim"]
-    assert lines[3][:2] == ["gray", f"{psnr.mean:.2f} ({psnr.low:.2f} to {psnr.high:.2f})"]
-    assert lines[3][2] == f"{ssim.mean:.3f} ({ssim.low:.3f} to {ssim.high:.3f} (n=2))"
+    assert lines[3][:2] == ["gray", f"{psnr.mean:.2f} ({psnr.low:.2f}–{psnr.high:.2f})"]
+    assert lines[3][2] == f"{ssim.mean:.3f} ({ssim.low:.3f}–{ssim.high:.3f} (n=2))"
     rows = list(csv_rows(table))
     assert ["gray", "ssim", "1", "higher", ssim.mean, ssim.low, ssim.high, 2] in rows
     assert len(rows) == 1 + 1 + 3 * 4

@@ -41,8 +41,9 @@ def sheet(
     parts = [{title: column[start : start + (rows or most)] for title, column in cells.items()}
              for start in range(0, most, rows or most)]  # fmt: skip
     blocks = [_block(part) for part in parts]
-    paper = Image.new("RGB", (sum(block.width for block in blocks), max(block.height for block in blocks)), _PAPER)
-    for left, block in zip(_starts(0, [block.width for block in blocks], gap=0), blocks, strict=True):
+    lefts = _starts(0, [block.width for block in blocks])
+    paper = Image.new("RGB", (lefts[-1] + blocks[-1].width, max(block.height for block in blocks)), _PAPER)
+    for left, block in zip(lefts, blocks, strict=True):
         paper.paste(block, (left, 0))
     _save(paper, path)
 
@@ -180,9 +181,9 @@ def _filled(blocks: Sequence[Image.Image], width: int) -> list[list[Image.Image]
     return lines
 
 
-def _starts(first: int, lengths: Sequence[int], gap: int = _GAP) -> list[int]:
+def _starts(first: int, lengths: Sequence[int]) -> list[int]:
     """Where each of these lengths begins when they follow one another with a gap between."""
-    return [first + sum(lengths[:index]) + gap * index for index in range(len(lengths))]
+    return [first + sum(lengths[:index]) + _GAP * index for index in range(len(lengths))]
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

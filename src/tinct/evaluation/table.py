@@ -100,7 +100,7 @@ def shown(measure: Measure, cell: Cell | None, total: int) -> tuple[str, str]:
     if cell is None:
         return "", ""
     mean, low, high = (f"{value:.{measure.metric.digits}f}" for value in (cell.mean, cell.low, cell.high))
-    return mean, f"{low} to {high}" + (f" (n={cell.n})" if cell.n != total else "")
+    return mean, f"{low}–{high}" + (f" (n={cell.n})" if cell.n != total else "")
 
 
 def _about(measure: Measure) -> dict[str, Any]:
