@@ -128,8 +128,8 @@ def command(
     targets = _targets(out, sheet, json_file)
     options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
     listed = pictures_in(images / inside.strip("/") if inside else images)
-    ready = _prepared(list(METRICS) if names is None else names.split(","), feature_weights)
     model = zoo.load(name).to(chosen_device(device))
+    ready = _prepared(list(METRICS) if names is None else names.split(","), feature_weights)
     protocol = Protocol(
         min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size, model=model.name,
         images=_described(images, inside, first, len(listed)), sampling=_sampling(model, options), **_baseline(model),
