@@ -20,6 +20,7 @@ from tinct.data.sources import Category, SourcePicture
 from tinct.data.store import SPLITS
 from tinct.errors import ConfigError, PictureError
 from tinct.files import replacing, write_json
+from tinct.images import MAX_MEGAPIXELS
 
 UNFINISHED = "import_in_progress.json"  # stands in the folder until the manifest does
 MEGABYTE = 1_000_000  # bytes
@@ -34,6 +35,7 @@ class ImportOptions:
     max_size_mb: float = option(50.0, "Maximum storage size in MB", low=0)
     categories: str = option("all", "Categories: all, or a comma list")
     split: str | None = option(None, "Split of the source to take: train, val or test, or all, each to itself")
+    max_megapixels: float = option(MAX_MEGAPIXELS, "Largest picture accepted, in megapixels", low=0)
     resize: bool = option(False, "Write the pictures at the target resolution")
     skip_unreadable: bool = option(False, "Leave out files that are no pictures")
 
@@ -142,8 +144,8 @@ class ImportWriter:
         where = f"{self.origin.path}: {picture.name}"
         try:
             if self.options.resize:
-                return _resized(data, where, picture.name, self.size)
-            check(data, where)
+                return _resized(data, where, picture.name, self.size, self.options.max_megapixels)
+            check(data, where, self.options.max_megapixels)
         except PictureError as error:
             if not self.options.skip_unreadable:
                 raise
@@ -204,10 +206,10 @@ class ImportWriter:
         }
 
 
-def _resized(data: bytes, where: str, name: str, size: tuple[int, int]) -> bytes:
+def _resized(data: bytes, where: str, name: str, size: tuple[int, int], max_megapixels: float) -> bytes:
     """The picture at that size, as JPEG of high quality if it was one, else as PNG."""
     buffer = io.BytesIO()
-    picture = load(data, where, size, "crop")
+    picture = load(data, where, size, "crop", max_megapixels)
     if os.path.splitext(name)[1].lower() in JPEG_SUFFIXES:  # noqa: PTH122
         picture.save(buffer, "JPEG", quality=95, subsampling=0)
     else:

@@ -22,6 +22,7 @@ from tinct.data.split import Indices, stratified
 from tinct.data.store import METADATA, SPLITS, labels_path, npz_path, rgb_path, seal_store
 from tinct.errors import ConfigError, DataError, OutputError, PictureError
 from tinct.files import replacing_folder, write_json
+from tinct.images import MAX_MEGAPIXELS
 
 TEST_SIZE = 0.2  # of the pictures, unless the import brought a test split
 
@@ -38,6 +39,7 @@ class PrepareOptions:
         "-11", "Numbers in the NPZ: 0 to 1, -1 to 1, or bytes.", choices=lambda: list(NORMALIZATIONS)
     )
     fit: str = option("crop", "How a picture becomes square.", choices=lambda: list(FITS))
+    max_megapixels: float = option(MAX_MEGAPIXELS, "Largest picture accepted, in megapixels", low=0)
     resplit: bool = option(False, "Split anew, although the import brought splits")
     skip_unreadable: bool = option(False, "Leave out pictures that can't be read")
 
@@ -121,23 +123,22 @@ class _Task:
     """Pictures for one worker to load."""
 
     paths: list[str]
-    size: int
-    fit: str
-    skip_unreadable: bool
+    options: PrepareOptions
 
 
 def _load(task: _Task) -> tuple[Array, list[int], list[str]]:
     """The readable pictures (n, size, size, 3), their places in the task, and a word on each of the others."""
+    size = (task.options.size, task.options.size)
     rows, places, unreadable = [], [], []
     for place, path in enumerate(task.paths):
         try:
-            rows.append(np.asarray(load(Path(path), path, (task.size, task.size), task.fit)))
+            rows.append(np.asarray(load(Path(path), path, size, task.options.fit, task.options.max_megapixels)))
             places.append(place)
         except PictureError as error:
-            if not task.skip_unreadable:
+            if not task.options.skip_unreadable:
                 raise
             unreadable.append(str(error))
-    pictures = np.stack(rows) if rows else np.empty((0, task.size, task.size, 3), np.uint8)
+    pictures = np.stack(rows) if rows else np.empty((0, *size, 3), np.uint8)
     return pictures, places, unreadable
 
 
@@ -149,10 +150,7 @@ def _convert(
     done = 0
     for split, chosen in plan.items():
         parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-        tasks = (
-            _Task([listing.paths[index] for index in part], options.size, options.fit, options.skip_unreadable)
-            for part in parts
-        )
+        tasks = (_Task([listing.paths[index] for index in part], options) for part in parts)
         with (
             growing(rgb_path(folder, split), np.uint8, (options.size, options.size, 3), sync=True) as append_rgb,
             growing(labels_path(folder, split), np.int64, (), sync=True) as append_labels,

@@ -2,7 +2,7 @@
 
 from tinct.images.metadata import is_synthetic, provenance
 from tinct.images.picture import Picture, Samples
-from tinct.images.reading import MAX_MEGAPIXELS, read, read_rgb
+from tinct.images.reading import MAX_MEGAPIXELS, probe, read, read_rgb
 from tinct.images.writing import FORMATS, target, write
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Picture",
     "Samples",
     "is_synthetic",
+    "probe",
     "provenance",
     "read",
     "read_rgb",

@@ -36,19 +36,33 @@ def read(
     return replace(picture, name=name, notes=(*picture.notes, *dict.fromkeys(warned)))
 
 
-def read_rgb(source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> Samples:
-    """The colours of the (first) picture, uint8 (H, W, 3), upright: what a colouring is compared with.
+def read_rgb(
+    source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS, at_least: int = 0
+) -> Samples:
+    """The colours of the (first) picture, uint8 (H, W, 3), upright: what a colouring is compared with, and training sees.
 
     Sample values stay as they are, 16 bit is rounded, what is transparent stands on white. PictureError as in `read`.
+    A large JPEG is decoded at a half, quarter or eighth where both sides then still have `at_least` pixels, if that is given.
     """
     with _decoding(name or (str(source) if isinstance(source, Path) else "picture")):
         _check_file(source)
         with Image.open(deep.stream(source)) as image:
             _check_size(image.size, 1, max_megapixels)
+            if at_least:
+                image.draft(None, (at_least, at_least))
             samples = deep.samples(image, source)
             shown = image if samples is None else Image.fromarray(rounded(samples))
             orientation = 1 if image.format == "TIFF" else _exif(image, [])[1]
             return metadata.upright(np.array(_opaque(shown), np.uint8), orientation)
+
+
+def probe(source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
+    """Width and height as a picture's header says, before it is turned upright; nothing is decoded. PictureError as in `read`."""
+    with _decoding(name or (str(source) if isinstance(source, Path) else "picture")):
+        _check_file(source)
+        with Image.open(deep.stream(source)) as image:
+            _check_size(image.size, 1, max_megapixels)
+            return image.size
 
 
 def _opaque(image: Image.Image) -> Image.Image:
