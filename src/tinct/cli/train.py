@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +15,10 @@ from tinct.config import complete, from_dict, leaves, merge, override
 from tinct.data.dataset import PreparedSet
 from tinct.errors import ConfigError, OutputError
 from tinct.files import checked_name, workspace
+from tinct.training.folder import clear, data_folder, has_checkpoint, occupied, run_folder, stored_config
 from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import TrainConfig
-from tinct.training.run import Run, clear, data_folder, has_checkpoint, run_folder, stored_data
+from tinct.training.run import Run
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -50,35 +53,75 @@ def command(
     tinct train --data mine --from photo --epochs 5
     """
     changes = [*chosen_values(options), *assignments]
-    if resume and overwrite:
-        raise ConfigError("--resume and --overwrite can't go together")
-    if resume and (base or recipe):
-        raise ConfigError("--resume takes its settings from the run: leave --recipe and --from away")
-    if resume and not name and not data:
-        raise ConfigError("--resume needs to know which run: add --name")
-    data = data or (stored_data(run_folder(name)) if resume and name and run_folder(name).exists() else _only_set())
-    name = checked_name(name or data, "run name")
+    _check_flags(resume, overwrite, recipe or base, name or data)
+    name, data = _names(name, data, resume)
     folder = run_folder(name)
-    if resume and has_checkpoint(folder):
+    goes_on = resume and has_checkpoint(folder)
+    if goes_on:
         run = Run.resumed(folder, data_folder(data), changes)
         if run.finished:
-            console.print(
-                f"{name}: finished already, {len(run.trainer.progress.history)} epochs done. --epochs N adds more."
-            )
+            _say(f"{name}: finished already, {_why_finished(run)}")
             return
-        console.print(f"Resuming {name} in epoch {run.trainer.progress.epoch}, step {run.trainer.progress.step}.")
+        _say(f"Resuming {name} in epoch {run.trainer.progress.epoch}, step {run.trainer.progress.step}.")
     else:
-        if resume:
-            console.print(f"{name}: no checkpoint yet, starting anew.")
-        config = _configure(data, recipe, base, changes)
-        _make_room(name, overwrite or resume, yes)
-        run = Run.new(folder, data_folder(data), config, base)
-    _describe(run, yes)
+        base, values = _start(folder, recipe, base, resume, overwrite)
+        run = Run.new(folder, data_folder(data), _configure(data, values, changes), base)
+    _describe(run)
+    if not goes_on:
+        _ask(folder, yes)
+        clear(folder)
     try:
         _train(run)
     except KeyboardInterrupt:
-        console.print(f"\nSaved in {folder}. Go on with: tinct train --data {data} --name {name} --resume")
+        _say(f"\nSaved in {folder}. Go on with: tinct train --data {data} --name {name} --resume")
         raise
+
+
+def _say(text: str) -> None:
+    """Prints a line in which names may have brackets."""
+    console.print(text, markup=False)
+
+
+def _check_flags(resume: bool, overwrite: bool, start: str | None, which: str | None) -> None:
+    if resume and overwrite:
+        raise ConfigError("--resume and --overwrite can't go together")
+    if resume and start:
+        raise ConfigError("--resume takes its settings from the run: leave --recipe and --from away")
+    if resume and not which:
+        raise ConfigError("--resume needs to know which run: add --name")
+
+
+def _names(name: str | None, data: str | None, resume: bool) -> tuple[str, str]:
+    """The names of the run and of its data, each from the other where it is not given."""
+    folder = run_folder(name) if name else None
+    if data is None and resume and folder and occupied(folder):
+        data = str(stored_config(folder)["data"])
+    data = data or _only_set()
+    return checked_name(name or data, "run name"), data
+
+
+def _start(
+    folder: Path, recipe: str | None, base: str | None, resume: bool, overwrite: bool
+) -> tuple[str | None, dict[str, Any]]:
+    """The model to start from and the settings of a run that starts anew: its own if it never came to a checkpoint."""
+    if not resume:
+        if occupied(folder) and not overwrite:
+            raise OutputError(
+                f"{folder} exists: --resume goes on with it, --overwrite starts anew, --name chooses another name"
+            )
+        return base, _settings(recipe, base)
+    _say(f"{folder.name}: no checkpoint yet, starting anew.")
+    if not occupied(folder):
+        return None, {}
+    config = stored_config(folder)
+    return config.get("base"), {key: config[key] for key in ("family", "model", "training") if key in config}
+
+
+def _why_finished(run: Run) -> str:
+    epochs = len(run.trainer.progress.history)
+    if run.stopped_early:
+        return f"stopped after {epochs} epochs as validation grew no better. --patience N with a higher N goes on."
+    return f"{epochs} epochs done. --epochs N adds more."
 
 
 def _only_set() -> str:
@@ -89,62 +132,60 @@ def _only_set() -> str:
     raise ConfigError(f"--data is missing. Prepared sets: {', '.join(sets) or 'none; make one with `tinct prepare`'}")
 
 
-def _configure(data: str, recipe: str | None, base: str | None, changes: Sequence[str]) -> TrainConfig:
-    """Defaults, the shape of --from, the recipe, the flags: each laid over those before."""
+def _settings(recipe: str | None, base: str | None) -> dict[str, Any]:
+    """The shape of --from with the recipe laid over it."""
     values: dict[str, Any] = {}
     if base is not None:
         header = zoo.load_weights(zoo.find(base))[1]
-        values = {"family": header["family"], "model": header["model"]}
-    values = override(TrainConfig, merge(values, recipes.load(recipe) if recipe else {}), changes)
+        values = {key: header[key] for key in ("family", "model") if key in header}
+    return merge(values, recipes.load(recipe) if recipe else {})
+
+
+def _configure(data: str, values: dict[str, Any], changes: Sequence[str]) -> TrainConfig:
+    """Defaults, settings, flags: each laid over those before. The size is the set's unless somebody chose one."""
+    values = override(TrainConfig, values, changes)
     if "size" not in values.get("model", {}):
         height, width = PreparedSet.open(data_folder(data), "train").rgb.shape[1:3]
         values = merge(values, {"model": {"size": min(height, width)}})
     return from_dict(TrainConfig, values)
 
 
-def _make_room(name: str, overwrite: bool, yes: bool) -> None:
-    folder = run_folder(name)
-    if not (folder / "config.json").exists():
-        return
-    if not overwrite:
-        raise OutputError(
-            f"models/{name} exists: --resume goes on with it, --overwrite starts anew, --name chooses another name"
-        )
-    if has_checkpoint(folder) and not confirm(f"Delete models/{name} and its checkpoints?", yes):
-        raise click.Abort
-    clear(folder)
-
-
-def _describe(run: Run, yes: bool) -> None:
-    """Says what will be trained on what, and asks whether to go on."""
+def _describe(run: Run) -> None:
+    """Says what will be trained on what."""
     options, pictures = run.config.training, run.pictures
     size = sum(parameter.numel() for parameter in run.model.parameters()) / 1e6
-    console.print(f"[b]{run.config.family}[/b] of {size:.1f}M parameters, {run.config.model.space}, into {run.folder}")
+    _say(f"{run.config.family} of {size:.1f}M parameters, {run.config.model.space}, into {run.folder}")
     source = f"held out of train with seed {options.seed}" if pictures.held_out else "the set's val part"
-    console.print(
+    _say(
         f"{len(pictures.train_indices)} training pictures, {len(pictures.validation_indices)} for validation ({source}); "
         f"{options.epochs} epochs of {len(run.trainer.feed)} steps of {options.batch_size}"
     )
-    if not confirm("Start training?", yes):
+
+
+def _ask(folder: Path, yes: bool) -> None:
+    """Asks before a training starts anew; Abort leaves everything as it is."""
+    questions = [f"Delete {folder} and its checkpoints?"] if has_checkpoint(folder) else []
+    if not all(confirm(question, yes) for question in [*questions, "Start training?"]):
         raise click.Abort
 
 
 def _train(run: Run) -> None:
     options, trainer = run.config.training, run.trainer
-    with progress(transient=True) as bar:
+    with progress(transient=True) as bar, closing(run.train()) as records:
         total = options.epochs * len(trainer.feed)
         done = (trainer.progress.epoch - 1) * len(trainer.feed) + trainer.progress.step
         task = bar.add_task("training", total=total, completed=done)
-        for record in run.train():
+        for record in records:
             if isinstance(record, StepDone):
                 text = (
                     f"epoch {record.epoch}/{options.epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}"
                 )
                 bar.update(task, advance=1, description=text)
             elif isinstance(record, EpochDone):
-                console.print(_line(record, options.patience))
-    console.print(f"Done. Best validation loss {trainer.progress.best:.4f}. The model is {run.folder.name}:")
-    console.print(f"  tinct colorize photo.jpg --model {run.folder.name}")
+                _say(_line(record, options.patience))
+    what = "validation" if trainer.validation else "training"
+    _say(f"Done. Best {what} loss {trainer.progress.best:.4f}. The model is {run.folder.name}:")
+    _say(f"  tinct colorize photo.jpg --model {run.folder.name}")
 
 
 def _line(done: EpochDone, patience: int) -> str:

@@ -46,6 +46,11 @@ class Feed:
         """Batches per epoch; a last one that is not full is left out, unless it is the only one."""
         return max(1, len(self.indices) // self.batch_size)
 
+    @property
+    def pictures_per_step(self) -> int:
+        """The pictures of one batch of an epoch."""
+        return min(self.batch_size, len(self.indices))
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from number `start` on, shuffled."""
         order = np.random.default_rng([self.seed, epoch]).permutation(self.indices)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from tinct.errors import ConfigError, TinctError
@@ -104,11 +109,12 @@ class Trainer:
         started = time.monotonic() - progress.seconds
         for batch in self.feed.epoch(progress.epoch, progress.step):
             torch.manual_seed(int(mixed(self.options.seed, progress.epoch, progress.step)[0]))  # of dropout
-            losses = self._step(to_device(batch, device))
-            progress.step += 1
-            for name, value in losses.items():
-                sums[name] += value
-            progress.sums, progress.seconds = dict(sums), time.monotonic() - started
+            with uninterrupted():
+                losses = self._step(to_device(batch, device))
+                for name, value in losses.items():
+                    sums[name] += value
+                progress.step += 1
+                progress.sums, progress.seconds = dict(sums), time.monotonic() - started
             yield StepDone(progress.epoch, progress.step, len(self.feed), sums["loss"] / progress.step)
 
     def _step(self, batch: Batch) -> dict[str, float]:
@@ -144,8 +150,8 @@ class Trainer:
 
     def _finish_epoch(self) -> EpochDone:
         progress, options = self.progress, self.options
-        train = {name: total / max(1, progress.step) for name, total in progress.sums.items()}
         valid = self.validate() if self.validation else {}
+        train = {name: total / max(1, progress.step) for name, total in progress.sums.items()}
         row: Row = {
             "epoch": progress.epoch,
             "train_loss": train.pop("loss"),
@@ -154,17 +160,17 @@ class Trainer:
             "val_terms": valid,
             "learning_rate": self.rate(),
             "seconds": round(progress.seconds, 2),
-            "pictures_per_second": round(progress.step * self.feed.batch_size / max(progress.seconds, 1e-9), 2),
+            "pictures_per_second": round(progress.step * self.feed.pictures_per_step / max(progress.seconds, 1e-9), 2),
         }
         value = row["val_loss"] if row["val_loss"] is not None else row["train_loss"]
         best = value < progress.best
-        progress.best = min(value, progress.best)
-        progress.waiting = 0 if best else progress.waiting + 1
-        row["early_stop_counter"] = progress.waiting
-        progress.history.append(row)
-        done = EpochDone(progress.epoch, row, best, bool(options.patience) and progress.waiting >= options.patience)
-        progress.epoch, progress.step, progress.seconds, progress.sums = progress.epoch + 1, 0, 0.0, {}
-        return done
+        with uninterrupted():
+            progress.best = value if best else progress.best
+            progress.waiting = 0 if best else progress.waiting + 1
+            progress.history.append({**row, "early_stop_counter": progress.waiting})
+            progress.epoch, progress.step, progress.seconds, progress.sums = progress.epoch + 1, 0, 0.0, {}
+        stopped = bool(options.patience) and progress.waiting >= options.patience
+        return EpochDone(progress.epoch - 1, progress.history[-1], best, stopped)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -193,11 +199,11 @@ class Trainer:
             "objective_state_dicts": [self.accelerator.unwrap_model(p).state_dict() for p in self.players],
             "optimizer_state_dict": self.optimizers[0].state_dict(),
             "optimizer_state_dicts": [optimizer.state_dict() for optimizer in self.optimizers[1:]],
-            "progress": vars(self.progress).copy(),
+            "progress": copy.deepcopy(vars(self.progress)),
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Goes back to a saved state."""
+    def load_state(self, state: dict[str, Any], batch_size: int) -> None:
+        """Goes back to a state that was saved while batches were of `batch_size`."""
         for player, values in zip(self.players, state["objective_state_dicts"], strict=True):
             self.accelerator.unwrap_model(player).load_state_dict(values)
         self.ema.average.load_state_dict(state["ema_state_dict"])
@@ -206,7 +212,10 @@ class Trainer:
             self.optimizers, [state["optimizer_state_dict"], *state["optimizer_state_dicts"]], strict=True
         ):
             optimizer.load_state_dict(values)
-        self.progress = Progress(**state["progress"])
+        progress = self.progress = Progress(**state["progress"])
+        if batch_size != self.options.batch_size and progress.step:  # the same pictures are done, in other steps
+            before, progress.step = progress.step, progress.step * batch_size // self.options.batch_size
+            progress.sums = {name: total * progress.step / before for name, total in progress.sums.items()}
 
 
 def accelerator(options: TrainingOptions) -> Accelerator:
@@ -217,7 +226,25 @@ def accelerator(options: TrainingOptions) -> Accelerator:
         raise ConfigError("device mps: this machine has none that torch can use. Use --device cpu")
     on_cpu = options.device == "cpu" or (options.device == "auto" and not torch.cuda.is_available())
     half = options.precision == "bfloat16" or (options.precision == "auto" and has_bfloat16(on_cpu))
+    AcceleratorState._reset_state(reset_partial_state=True)  # one process may train twice, each time in its own way
     return Accelerator(mixed_precision="bf16" if half else "no", cpu=on_cpu)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds Ctrl+C back until the block is done, so that no checkpoint sees half a step."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *arguments: caught.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if caught:
+        handler(*caught[0])
 
 
 def has_bfloat16(on_cpu: bool) -> bool:

@@ -1,0 +1,79 @@
+"""The folder of a run, models/<name>/: where it lies, which checkpoint is the newest, how files get a second name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tinct.errors import DataError, OutputError
+from tinct.files import read_json, replacing, workspace
+
+CONFIG, LAST, BEST = "config.json", "last.pth", "best_model.pth"
+
+
+def run_folder(name: str) -> Path:
+    """Where a run of that name lives."""
+    return workspace() / "models" / name
+
+
+def data_folder(name: str) -> Path:
+    """Where a prepared set of that name lives; DataError names what there is."""
+    folder = workspace() / "npzData" / name
+    if not folder.is_dir():
+        there = sorted(path.name for path in folder.parent.glob("*/")) if folder.parent.is_dir() else []
+        raise DataError(
+            f"{folder}: no such prepared set. There are: {', '.join(there) or 'none'}. See `tinct prepare`."
+        )
+    return folder
+
+
+def occupied(folder: Path) -> bool:
+    """Whether the folder holds anything that a new run would mix with."""
+    return folder.is_dir() and any(folder.glob("[!.]*"))
+
+
+def clear(folder: Path) -> None:
+    """Deletes a run's folder; OutputError when what is there is no run."""
+    if occupied(folder) and not (folder / CONFIG).is_file():
+        raise OutputError(f"{folder}: holds no training run, so it is not deleted. Choose another --name.")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """config.json of a run: name, data, base, family, model, training."""
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict) or "data" not in config:
+        raise DataError(f"{folder / CONFIG}: describes no training run. Start anew with --overwrite.")
+    return config
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run can go on."""
+    return (folder / LAST).is_file() or bool(epoch_checkpoints(folder))
+
+
+def epoch_checkpoint(folder: Path, epoch: int) -> Path:
+    """Where the checkpoint of an epoch lies."""
+    return folder / f"checkpoint_epoch_{epoch}.pth"
+
+
+def epoch_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of epochs, oldest first."""
+    return sorted(folder.glob("checkpoint_epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
+
+
+def newest(folder: Path) -> Path:
+    """The checkpoint to go on from: last.pth, unless an epoch's checkpoint was written after it."""
+    found = [path for path in (folder / LAST, *epoch_checkpoints(folder)[-1:]) if path.is_file()]
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def link(source: Path, target: Path) -> None:
+    """Another name for a file, at no cost: checkpoints are replaced, never changed. A copy where links don't exist."""
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copy2(source, temporary)

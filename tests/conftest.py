@@ -1,0 +1,86 @@
+"""Fixtures that tests of several parts share: a workspace, a small prepared set, a tiny model that was trained on it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+HUES = np.array([[0.9, 0.45, 0.3], [0.3, 0.6, 0.9], [0.35, 0.8, 0.3], [0.85, 0.75, 0.35]])
+TINY = {
+    "family": "unetddpm",
+    "model": {"size": 16, "timesteps": 40, "steps": 4, "network": {"features": [8, 16], "time_embedding": 16}},
+    "training": {"epochs": 2, "batch_size": 8, "precision": "float32", "device": "cpu", "sample_every": 1},
+}
+
+
+def make_pictures(count: int, side: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Soft shapes whose hue follows from their category: uint8 (count, side, side, 3) and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % len(HUES)
+    x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
+    centres, slopes = rng.uniform(-0.5, 0.5, (2, count, 1, 1)), rng.uniform(-0.4, 0.4, (2, count, 1, 1))
+    blobs = np.exp(-3 * ((x - centres[0]) ** 2 + (y - centres[1]) ** 2))
+    light = 0.35 + 0.5 * blobs + 0.15 * (slopes[0] * x + slopes[1] * y)
+    rgb = light[..., None] * HUES[labels][:, None, None]
+    return (255 * rgb.clip(0, 1)).round().astype(np.uint8), labels.astype(np.int64)
+
+
+def make_prepared(folder: Path, parts: dict[str, int] | None = None, side: int = 16) -> Path:
+    """A prepared set as a raw store: so many pictures per part ("train", "val", "test")."""
+    folder.mkdir(parents=True)
+    for number, (part, count) in enumerate((parts or {"train": 40, "test": 8}).items()):
+        rgb, labels = make_pictures(count, side, seed=number)
+        np.save(folder / f"{part}.rgb.npy", rgb)
+        np.save(folder / f"{part}.labels.npy", labels)
+    metadata = {"categories": ["clay", "sky", "leaf", "straw"], "normalization": "none"}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace that TINCT_WORKSPACE names."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    monkeypatch.setenv("TINCT_WORKSPACE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def toy(workspace: Path) -> Path:
+    """The workspace with a prepared set `toy`: 40 training and 8 test pictures of 16 px in four categories."""
+    make_prepared(workspace / "npzData" / "toy")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Settings of a network so small that an epoch on `toy` takes part of a second."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with `toy` and a run `tiny` of two epochs on it. Shared: copy it (or take `trained`) to change it."""
+    from tinct.config import from_dict
+    from tinct.training.options import TrainConfig
+    from tinct.training.run import Run
+
+    folder = tmp_path_factory.mktemp("trained")
+    data = make_prepared(folder / "npzData" / "toy")
+    run = Run.new(folder / "models" / "tiny", data, from_dict(TrainConfig, TINY))
+    for _ in run.train():
+        pass
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, workspace: Path) -> Path:
+    """The workspace with a copy of `toy` and of the trained run `tiny`."""
+    shutil.copytree(trained_once, workspace, dirs_exist_ok=True)
+    return workspace
