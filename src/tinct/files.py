@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def sweep(folder: Path, older_than: float = 60.0) -> None:
+    """Removes what `replacing` left in the folder when it was killed: temporary files not written to for so many seconds."""
+    for path in folder.glob(".*.part*"):
+        if re.fullmatch(r"\.[0-9a-f]{12}\.part(\..*)?", path.name) and path.is_file():
+            with contextlib.suppress(OSError):  # somebody else was quicker
+                if time.time() - path.stat().st_mtime > older_than:
+                    path.unlink()
 
 
 def write_json(path: Path, value: Any, *, sync: bool = False) -> None:

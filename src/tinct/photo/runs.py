@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinct.errors import OutputError, TinctError
+from tinct.files import sweep
 from tinct.images import MAX_MEGAPIXELS, Picture, Samples, is_synthetic, read, target, write
 from tinct.photo.jobs import Job, Plan
 from tinct.photo.manifest import Identity, Manifest
@@ -64,6 +65,8 @@ class Work:
 def run(plan: Plan, work: Work) -> Iterator[Record]:
     """Works through the plan: a record per photograph, in order. OutputError when the folder itself can't be written to."""
     runner = _Runner(work, plan)
+    for folder in {job.target.parent for job in plan.jobs}:
+        sweep(folder)
     for job in plan.jobs:
         try:
             yield runner.record(job)
