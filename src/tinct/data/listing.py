@@ -47,12 +47,9 @@ class Tree(Protocol):
         ...
 
 
-def natural(name: str) -> list[list[str | int]]:
-    """Sort key: folder by folder, numbers by value (val_2 before val_10), letters without regard to case."""
-    return [
-        [int(part) if part.isascii() and part.isdigit() else part for part in _split(piece)]
-        for piece in name.split("/")
-    ]
+def natural(name: str) -> tuple[list[list[str | int]], str]:
+    """Sort key: folder by folder, numbers by value (val_2 before val_10), capitals only where nothing else differs."""
+    return [_numbered(part) for part in name.split("/")], name
 
 
 def pictures_in(path: Path) -> list[ListedPicture]:
@@ -165,8 +162,10 @@ def _walk(root: Path) -> Iterator[str]:
         yield from ((relative / file).as_posix() for file in files)
 
 
-def _split(piece: str) -> list[str]:
-    return re.split(r"([0-9]+)", piece.lower())
+def _numbered(part: str) -> list[str | int]:
+    """Text and numbers in turn."""
+    pieces = re.split(r"([0-9]+)", part.lower())
+    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)]
 
 
 def _suffix(name: str) -> str:
