@@ -12,7 +12,7 @@ from torch import Tensor
 from tinct.color import rgb_to_cbcr
 from tinct.data.dataset import PreparedSet
 from tinct.data.store import splits_in
-from tinct.errors import ConfigError, DataError
+from tinct.errors import ConfigError
 from tinct.families import Colorizer
 from tinct.training.feed import Feed
 from tinct.training.options import TrainingOptions
@@ -37,11 +37,6 @@ class Pictures:
             some = _limited(np.arange(len(validation)), options)
             return cls(train, validation, np.arange(len(train)), some, False)
         kept, held = train.split_off(options.validation_fraction, options.seed)
-        if not len(kept):
-            raise DataError(
-                f"{folder}: holding out {options.validation_fraction:.0%} of {len(train)} pictures leaves none to train on. "
-                "Prepare more of them, or add --validation-fraction 0 --patience 0"
-            )
         return cls(train, train, np.sort(kept), _limited(held, options), True)
 
     def feeds(self, options: TrainingOptions) -> tuple[Feed, Feed | None]:

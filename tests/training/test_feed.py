@@ -1,0 +1,140 @@
+"""The feed: order and every picture's randomness follow from (seed, epoch, picture) alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from tinct.data.augment import AUGMENTATIONS
+from tinct.data.dataset import PreparedSet
+from tinct.families import generators_for
+from tinct.training.feed import Feed, mixed
+
+
+@pytest.fixture
+def pictures(toy) -> PreparedSet:
+    return PreparedSet.open(toy / "npzData" / "toy", "train")
+
+
+def feed_of(pictures: PreparedSet, batch_size: int = 8, seed: int = 1, augment: str = "none") -> Feed:
+    return Feed(pictures, np.arange(5, 40), batch_size, seed, augment)
+
+
+def drawn(feed: Feed, epoch: int, start: int = 0) -> dict[bytes, float]:
+    """What each picture's generator gives first, by the picture's bytes."""
+    found = {}
+    for batch in feed.epoch(epoch, start):
+        for rgb, generator in zip(batch.rgb, batch.generators, strict=True):
+            found[rgb.numpy().tobytes()] = torch.rand(1, generator=generator).item()
+    return found
+
+
+def test_an_epoch_has_every_picture_at_most_once_and_only_whole_batches(pictures):
+    feed = feed_of(pictures)
+    batches = list(feed.epoch(1))
+    assert len(batches) == len(feed) == 35 // 8
+    assert {len(batch.rgb) for batch in batches} == {8}
+    assert len({rgb.numpy().tobytes() for batch in batches for rgb in batch.rgb}) == 32
+
+
+def test_labels_belong_to_their_pictures(pictures):
+    label_of = {picture[0].numpy().tobytes(): int(picture[1]) for picture in pictures}
+    for batch in feed_of(pictures).epoch(1):
+        assert [label_of[rgb.numpy().tobytes()] for rgb in batch.rgb] == batch.labels.tolist()
+
+
+def test_the_order_changes_with_seed_and_epoch_only(pictures):
+    def order(feed: Feed, epoch: int) -> list[bytes]:
+        return [rgb.numpy().tobytes() for batch in feed.epoch(epoch) for rgb in batch.rgb]
+
+    first = order(feed_of(pictures), 1)
+    torch.manual_seed(99)
+    assert order(feed_of(pictures), 1) == first
+    assert order(feed_of(pictures), 2) != first
+    assert order(feed_of(pictures, seed=2), 1) != first
+
+
+def test_a_broken_off_epoch_goes_on_with_the_same_batches(pictures):
+    feed = feed_of(pictures, augment="crop")
+    whole, rest = list(feed.epoch(3)), list(feed.epoch(3, 2))
+    assert len(rest) == len(whole) - 2
+    for one, other in zip(whole[2:], rest, strict=True):
+        assert torch.equal(one.rgb, other.rgb)
+
+
+def test_randomness_does_not_depend_on_the_batch(pictures):
+    alone, together = drawn(feed_of(pictures, 1), 1), drawn(feed_of(pictures, 35), 1)
+    assert alone == together
+    assert len(set(alone.values())) == 35
+    assert drawn(feed_of(pictures, 1), 2) != alone
+
+
+def test_validation_has_every_picture_once_in_order_with_the_same_noise_each_time(pictures):
+    feed = feed_of(pictures)
+    seen = [list(feed.all()), list(feed.all())]
+    rgb = [torch.cat([batch.rgb for batch in batches]) for batches in seen]
+    assert torch.equal(rgb[0], torch.tensor(pictures.rgb[5:]).permute(0, 3, 1, 2))
+    assert torch.equal(*rgb)
+    noise = [[torch.rand(1, generator=g).item() for batch in batches for g in batch.generators] for batches in seen]
+    assert noise[0] == noise[1]
+
+
+def test_fewer_pictures_than_a_batch_make_one_small_batch(pictures):
+    feed = Feed(pictures, np.arange(3), 8, 1)
+    assert len(feed) == 1
+    assert feed.pictures_per_step == 3
+    assert [len(batch.rgb) for batch in feed.epoch(1)] == [3]
+
+
+def splitmix64(state: int) -> tuple[int, int]:
+    """The published generator, in Python's integers: the next state and its output (Steele et al. 2014)."""
+    mask = (1 << 64) - 1
+    state = (state + 0x9E3779B97F4A7C15) & mask
+    z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return state, z ^ (z >> 31)
+
+
+def test_seeds_are_those_of_the_published_generator():
+    assert splitmix64(1234567)[1] == 6457827717110365317  # the reference implementation's first output for this seed
+    assert int(mixed(1234567)[0]) == 6457827717110365317 >> 1
+    seeds = mixed(1, 2, np.arange(100_000, dtype=np.uint64))
+    assert len(np.unique(seeds)) == 100_000
+    bits = (seeds[:, None] >> np.arange(63, dtype=np.uint64)) & np.uint64(1)
+    assert np.abs(bits.mean(axis=0) - 0.5).max() < 0.01
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentation_depends_on_the_pictures_generator_alone(pictures, name):
+    rgb = pictures.__getitems__(list(range(6)))[0]
+    together = AUGMENTATIONS[name](rgb, generators_for(range(6)))
+    alone = [AUGMENTATIONS[name](rgb[i : i + 1], generators_for([i])) for i in range(6)]
+    assert together.dtype == torch.uint8
+    assert together.shape == rgb.shape
+    assert torch.equal(together, torch.cat(alone))
+    assert torch.equal(together, rgb) == (name == "none")
+
+
+def test_flip_mirrors_half_of_the_pictures_and_changes_nothing_else(pictures):
+    rgb = pictures.__getitems__([0] * 400)[0]
+    flipped = AUGMENTATIONS["flip"](rgb, generators_for(range(400)))
+    mirrored = (flipped == rgb.flip(-1)).flatten(1).all(1)
+    assert torch.equal(flipped[~mirrored], rgb[~mirrored])
+    assert 160 < int(mirrored.sum()) < 240
+
+
+def test_crop_takes_60_to_100_percent_of_the_area_half_of_the_time():
+    """On a picture of its own coordinates, the crop's corners can be read off."""
+    side, count = 64, 400
+    ramp = torch.linspace(0, 255, side)
+    coordinates = torch.stack([ramp.expand(side, side), ramp.view(-1, 1).expand(side, side), torch.zeros(side, side)])
+    rgb = coordinates.round().to(torch.uint8).expand(count, -1, -1, -1)
+    moved = AUGMENTATIONS["crop"](rgb, generators_for(range(count))).float()
+    across = (moved[:, 0, side // 2, -1] - moved[:, 0, side // 2, 0]) / 255
+    down = (moved[:, 1, -1, side // 2] - moved[:, 1, 0, side // 2]) / 255
+    area = across.abs() * down
+    whole = area > 0.98
+    assert 170 < int(whole.sum()) < 260  # half, and a few crops of nearly everything
+    assert 0.53 < area.min() < 0.65
+    ratio = (across.abs() / down)[~whole]
+    assert 0.75 < ratio.min() < 0.85 < 1.2 < ratio.max() < 1.3
+    assert 160 < int((across < 0).sum()) < 240
