@@ -65,8 +65,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         old.rename(path)
     for left in (new, old):
         shutil.rmtree(left, ignore_errors=True)
-    new.mkdir(parents=True)
     try:
+        new.mkdir(parents=True)
         yield new
         if path.exists():
             path.rename(old)
