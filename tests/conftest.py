@@ -84,3 +84,21 @@ def trained(trained_once: Path, workspace: Path) -> Path:
     """The workspace with a copy of `toy` and of the trained run `tiny`."""
     shutil.copytree(trained_once, workspace, dirs_exist_ok=True)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights file of a real but untrained network named `tiny`, quick to colour with."""
+    import torch
+
+    from tinct import weights
+    from tinct.config import from_dict, to_dict
+    from tinct.families import FAMILIES
+
+    family = FAMILIES["unetddim"]
+    options = from_dict(family.Options, {"network": {"features": [8, 8]}, "size": 32, "steps": 2})
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("untrained") / "tiny.safetensors"
+    header = {"format": 1, "family": "unetddim", "model": to_dict(options), "name": "tiny"}
+    weights.save(path, family.build(options).state_dict(), header)
+    return str(path)

@@ -11,29 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage import data
 
-from tinct import weights
 from tinct.cli.main import main
-from tinct.config import from_dict, to_dict
-from tinct.families import FAMILIES
 
 GRAY = Image.fromarray(data.camera()[::4, ::4])
 COLOUR = Image.fromarray(data.astronaut()[::4, ::4])
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Weights of a real, untrained, tiny network."""
-    family = FAMILIES["unetddim"]
-    options = from_dict(family.Options, {"network": {"features": [8, 8]}, "size": 32, "steps": 2})
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    header = {"format": 1, "family": "unetddim", "model": to_dict(options), "name": "tiny"}
-    weights.save(path, family.build(options).state_dict(), header)
-    return str(path)
 
 
 @pytest.fixture
@@ -70,13 +54,17 @@ def gray_of(path: Path) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("L"))
 
 
-def test_one_file_without_output_goes_beside_it(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_file_without_output_goes_beside_it(
+    untrained: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     GRAY.save(tmp_path / "old.png")
-    assert run("colorize", tmp_path / "old.png", "--model", model) == 0
+    assert run("colorize", tmp_path / "old.png", "--model", untrained) == 0
     assert files(tmp_path) == ["old.colour.png", "old.png"]
     assert (gray_of(tmp_path / "old.colour.png") == np.asarray(GRAY)).all()
     assert "1 coloured: " in capsys.readouterr().out
-    assert run("colorize", tmp_path / "old.png", "--model", model, "--seed", 4) == 0  # its own output may be made anew
+    assert (
+        run("colorize", tmp_path / "old.png", "--model", untrained, "--seed", 4) == 0
+    )  # its own output may be made anew
     assert "seed 4" in Image.open(io.BytesIO((tmp_path / "old.colour.png").read_bytes())).text["Comment"]
 
 
@@ -85,24 +73,24 @@ def test_one_file_without_output_goes_beside_it(model: str, tmp_path: Path, caps
     [("out", "out/old.png"), ("new.tif", "new.tif"), ("deep/er", "deep/er/old.png"), ("x.JPEG", "x.JPEG")],
 )
 def test_outputs_with_a_suffix_are_files_and_others_folders(
-    model: str, tmp_path: Path, out: str, expected: str
+    untrained: str, tmp_path: Path, out: str, expected: str
 ) -> None:
     GRAY.save(tmp_path / "old.png")
-    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / out, "--model", model) == 0
+    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / out, "--model", untrained) == 0
     assert (tmp_path / expected).is_file()
     assert (tmp_path / out / "manifest.jsonl").exists() == (out in ("out", "deep/er"))
 
 
 def test_a_folder_is_mirrored_and_bad_files_stop_nothing(
-    model: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    untrained: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run("colorize", album, "-o", out, "--model", model, "--seed", 5) == 1
+    assert run("colorize", album, "-o", out, "--model", untrained, "--seed", 5) == 1
     assert files(out) == ["1931/b.jpg", "1931/deep/c.png", "a.png", "manifest.jsonl"]
     assert (gray_of(out / "a.png") == np.asarray(GRAY)).all()
     assert (gray_of(out / "1931/deep/c.png") == np.asarray(GRAY.convert("1").convert("L"))).all()
     captured = capsys.readouterr()
-    assert "3 coloured, 1 skipped, 2 failed" in captured.out
+    assert "3 coloured, 1 skipped (in colour already; --force colours them too), 2 failed: " in captured.out
     assert "letter.jpg: not a picture" in captured.err
     assert "empty.png: the file is empty" in captured.err
     done = {entry["input"]: entry for entry in entries(out)}
@@ -114,72 +102,83 @@ def test_a_folder_is_mirrored_and_bad_files_stop_nothing(
     assert done["coloured.png"]["status"] == "skipped"
 
 
-def test_a_second_run_does_only_what_is_new(model: str, album: Path, tmp_path: Path) -> None:
+def test_a_second_run_does_only_what_is_new(
+    untrained: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
-    run("colorize", album, "-o", out, "--model", model)
+    run("colorize", album, "-o", out, "--model", untrained)
     first = {name: (out / name).stat().st_mtime_ns for name in files(out)}
     GRAY.rotate(180).save(album / "a.png")  # another photograph under the old name
     (out / "1931/b.jpg").unlink()
-    run("colorize", album, "-o", out, "--model", model)
+    run("colorize", album, "-o", out, "--model", untrained)
+    assert "2 coloured, 1 done before, 1 skipped" in capsys.readouterr().out
     second = {name: (out / name).stat().st_mtime_ns for name in files(out)}
     assert {name for name in first if first[name] != second[name]} == {"a.png", "1931/b.jpg", "manifest.jsonl"}
     assert (gray_of(out / "a.png") == np.asarray(GRAY.rotate(180))).all()
-    run("colorize", album, "-o", out, "--model", model, "--seed", 1)  # other settings: all of it again
+    run("colorize", album, "-o", out, "--model", untrained, "--seed", 1)  # other settings: all of it again
     third = {name: (out / name).stat().st_mtime_ns for name in files(out)}
     assert all(third[name] != second[name] for name in third)
 
 
-def test_force_colours_what_is_in_colour(model: str, album: Path, tmp_path: Path) -> None:
+def test_an_option_that_fits_no_photograph_stops_at_the_first(
+    untrained: str, album: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("colorize", album, "-o", tmp_path / "out", "--model", untrained, "--sampler", "ddpm", "--eta", 1) == 1
+    assert capsys.readouterr().err.count("'eta'") == 1
+    assert files(tmp_path / "out") == ["manifest.jsonl"]
+
+
+def test_force_colours_what_is_in_colour(untrained: str, album: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run("colorize", album, "-o", out, "--model", model)
+    run("colorize", album, "-o", out, "--model", untrained)
     before = (out / "a.png").stat().st_mtime_ns
-    run("colorize", album, "-o", out, "--model", model, "--force")
+    run("colorize", album, "-o", out, "--model", untrained, "--force")
     assert (gray_of(out / "coloured.png") == np.asarray(COLOUR.convert("L"))).all()
     assert (out / "a.png").stat().st_mtime_ns == before
 
 
 def test_one_picture_in_colour_is_skipped_with_exit_code_0(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    untrained: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     COLOUR.save(tmp_path / "new.png")
-    assert run("colorize", tmp_path / "new.png", "--model", model) == 0
+    assert run("colorize", tmp_path / "new.png", "--model", untrained) == 0
     assert files(tmp_path) == ["new.png"]
-    assert "in colour already; --force" in capsys.readouterr().err
+    assert "0 coloured, 1 skipped (in colour already; --force" in capsys.readouterr().out
 
 
-def test_output_inside_the_input_is_not_coloured_again(model: str, album: Path) -> None:
+def test_output_inside_the_input_is_not_coloured_again(untrained: str, album: Path) -> None:
     for _ in range(2):
-        run("colorize", album, "-o", album / "coloured", "--model", model)
+        run("colorize", album, "-o", album / "coloured", "--model", untrained)
     assert not (album / "coloured" / "coloured").exists()
     assert len([entry for entry in entries(album / "coloured") if entry["status"] == "done"]) == 3
 
 
 @pytest.mark.parametrize("name", ["../album", "."])
 def test_a_folder_without_output_gets_a_sibling(
-    model: str, album: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    untrained: str, album: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(album)
-    run("colorize", name, "--model", model)
+    run("colorize", name, "--model", untrained)
     assert (album.parent / "album.colour" / "1931" / "b.jpg").is_file()
 
 
-def test_what_a_killed_run_left_is_swept_away_when_it_is_old(model: str, album: Path, tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_swept_away_when_it_is_old(untrained: str, album: Path, tmp_path: Path) -> None:
     left = [tmp_path / "out" / "1931" / name for name in (".0123456789ab.part.jpg", ".fedcba987654.part.jpg")]
     left[0].parent.mkdir(parents=True)
     for path in left:
         path.write_bytes(b"half a picture")
     os.utime(left[0], (0, 0))  # the other may belong to a run that goes on beside this one
-    run("colorize", album, "-o", tmp_path / "out", "--model", model)
+    run("colorize", album, "-o", tmp_path / "out", "--model", untrained)
     assert [path.exists() for path in left] == [False, True]
 
 
-def test_two_inputs_with_one_output(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_inputs_with_one_output(untrained: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     GRAY.save(folder / "a.gif")
     GRAY.rotate(90).save(folder / "a.png")
     for _ in range(2):  # a second run comes to the same end
-        assert run("colorize", folder, "-o", tmp_path / "out", "--model", model) == 1
+        assert run("colorize", folder, "-o", tmp_path / "out", "--model", untrained) == 1
         error = capsys.readouterr().err
         assert "a.png: its output" in error
         assert "is that of" in error
@@ -187,15 +186,15 @@ def test_two_inputs_with_one_output(model: str, tmp_path: Path, capsys: pytest.C
 
 
 def test_nothing_is_overwritten_that_was_not_made_here(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    untrained: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     GRAY.save(tmp_path / "old.png")
     COLOUR.save(tmp_path / "precious.png")
     precious = (tmp_path / "precious.png").read_bytes()
-    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / "precious.png", "--model", model) == 1
+    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / "precious.png", "--model", untrained) == 1
     assert (tmp_path / "precious.png").read_bytes() == precious
     assert "exists and was not made by tinct" in capsys.readouterr().err
-    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / "old.png", "--model", model) == 1
+    assert run("colorize", tmp_path / "old.png", "-o", tmp_path / "old.png", "--model", untrained) == 1
     assert run("gray", tmp_path / "precious.png", "-o", tmp_path / "precious.png", "--force") == 1
     assert (tmp_path / "precious.png").read_bytes() == precious
 
@@ -205,6 +204,7 @@ def test_nothing_is_overwritten_that_was_not_made_here(
     [
         (["nowhere.jpg"], "nowhere.jpg: No such file"),
         (["old.png", "--sampler", "dpm+2m"], "unknown sampler 'dpm+2m'. Did you mean 'dpm++2m'"),
+        (["old.png", "--sampler", "ddpm", "--eta", "0.5"], "option of sampler ddpm 'eta'"),
         (["old.png", "--model", "foto"], "unknown model 'foto'"),
         (["old.png", "--steps", "0"], "steps = 0: must be at least 1"),
         (["old.png", "--steps", "many"], "steps = 'many': expected a whole number"),
@@ -219,52 +219,26 @@ def test_nothing_is_overwritten_that_was_not_made_here(
     ],
 )
 def test_bad_input_gets_one_clear_error(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    untrained: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     arguments: list[str], message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     GRAY.save("old.png")
-    code = run("colorize", *(arguments if "--model" in arguments else [*arguments, "--model", model]))
+    code = run("colorize", *(arguments if "--model" in arguments else [*arguments, "--model", untrained]))
     captured = capsys.readouterr()
     assert code == 1
     assert message in captured.err
     assert files(tmp_path) == ["old.png"]
 
 
-def test_gray_recovers_the_scan(model: str, tmp_path: Path) -> None:
-    """8 and 16 bit, with alpha, byte for byte; and the note about synthetic colours goes."""
-    deep = (np.asarray(GRAY).astype(np.uint16) * 257) ^ 21
-    Image.fromarray(deep).save(tmp_path / "deep.tif")
-    Image.merge("LA", [GRAY, Image.linear_gradient("L").resize(GRAY.size)]).save(tmp_path / "alpha.png")
-    GRAY.save(tmp_path / "plain.webp", lossless=True)
-    names = ["deep.tif", "alpha.png", "plain.webp"]
-    assert run("colorize", *(tmp_path / name for name in names), "-o", tmp_path / "colour", "--model", model) == 0
-    assert run("gray", tmp_path / "colour", "-o", tmp_path / "scan") == 0
-    scans = [np.asarray(Image.open(io.BytesIO((tmp_path / "scan" / name).read_bytes()))) for name in names]
-    assert (scans[0] == deep).all()
-    assert (scans[1] == np.asarray(Image.open(io.BytesIO((tmp_path / "alpha.png").read_bytes())))).all()
-    assert (scans[2][..., 0] == np.asarray(GRAY)).all()
-    assert all(b"synthetic" not in (tmp_path / "scan" / name).read_bytes() for name in names)
-    assert all(b"synthetic" in (tmp_path / "colour" / name).read_bytes() for name in names)
-
-
-def test_gray_does_not_replace_without_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    COLOUR.save(tmp_path / "a.png")
-    assert run("gray", tmp_path / "a.png") == 0
-    assert (gray_of(tmp_path / "a.gray.png") == np.asarray(COLOUR.convert("L"))).all()
-    assert run("gray", tmp_path / "a.png") == 1
-    assert "exists and was not made by tinct" in capsys.readouterr().err
-    assert run("gray", tmp_path / "a.png", "--force") == 0
-
-
-def test_a_kill_leaves_whole_files_and_the_next_run_goes_on(model: str, tmp_path: Path) -> None:
+def test_a_kill_leaves_whole_files_and_the_next_run_goes_on(untrained: str, tmp_path: Path) -> None:
     """SIGKILL in mid-folder, as often as it takes until all is done: no output half, none recorded twice."""
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     for number in range(12):
         GRAY.resize((700, 500)).rotate(number).save(folder / f"{number}.png")
-    command = [sys.executable, "-m", "tinct", "colorize", folder, "-o", out, "--model", model]
+    command = [sys.executable, "-m", "tinct", "colorize", folder, "-o", out, "--model", untrained]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -278,7 +252,7 @@ def test_a_kill_leaves_whole_files_and_the_next_run_goes_on(model: str, tmp_path
         assert (gray_of(path) == gray_of(folder / path.name)).all()
     with (out / "manifest.jsonl").open("a") as manifest:
         manifest.write('{"input": "11.png", "sta')  # as a kill in mid-line leaves it
-    assert run("colorize", folder, "-o", out, "--model", model) == 0
+    assert run("colorize", folder, "-o", out, "--model", untrained) == 0
     recorded = [line for line in (out / "manifest.jsonl").read_text().splitlines() if line.endswith("}")]
     outputs = [json.loads(line)["output"] for line in recorded]
     assert sorted(outputs) == sorted(f"{number}.png" for number in range(12))
@@ -286,10 +260,10 @@ def test_a_kill_leaves_whole_files_and_the_next_run_goes_on(model: str, tmp_path
         assert (gray_of(out / f"{number}.png") == gray_of(folder / f"{number}.png")).all()
 
 
-def test_the_same_seed_gives_the_same_file(model: str, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_file(untrained: str, tmp_path: Path) -> None:
     GRAY.save(tmp_path / "old.png")
     pictures = []
     for out, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert run("colorize", tmp_path / "old.png", "-o", tmp_path / out, "--seed", seed, "--model", model) == 0
+        assert run("colorize", tmp_path / "old.png", "-o", tmp_path / out, "--seed", seed, "--model", untrained) == 0
         pictures.append(Image.open(io.BytesIO((tmp_path / out / "old.png").read_bytes())).tobytes())
     assert pictures[0] == pictures[1] != pictures[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from rich.markup import escape
 from tinct.cli.common import console, errors, progress
 from tinct.errors import unknown
 from tinct.images import FORMATS, MAX_MEGAPIXELS
-from tinct.photo import Done, Failed, Plan, Record, Skipped, Work, run
+from tinct.photo import DONE_BEFORE, Done, Failed, Plan, Record, Skipped, Work, run
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ALSO = {"jpg": "jpeg", "tif": "tiff"}
@@ -50,7 +51,7 @@ def work_through(plan: Plan, work: Work, what: str) -> int:
             for record in run(plan, work):
                 records.append(record)
                 bar.update(task, advance=1)
-                _say(record, len(plan.jobs))
+                _say(record)
         except KeyboardInterrupt:
             errors.print(f"{_count(records, Done)} {what}. Run the same command again to go on.")
             raise
@@ -58,11 +59,9 @@ def work_through(plan: Plan, work: Work, what: str) -> int:
     return 1 if _count(records, Failed) else 0
 
 
-def _say(record: Record, total: int) -> None:
+def _say(record: Record) -> None:
     if isinstance(record, Failed):
         errors.print(f"[red]failed[/red]  {escape(record.error)}")
-    elif isinstance(record, Skipped) and total == 1:
-        errors.print(f"skipped {escape(str(record.source))}: {escape(record.reason)}")
     elif isinstance(record, Done):
         for note in record.notes:
             errors.print(f"note    {escape(str(record.target))}: {escape(note)}")
@@ -71,9 +70,12 @@ def _say(record: Record, total: int) -> None:
 def _summary(records: list[Record], plan: Plan, what: str) -> str:
     done = [record for record in records if isinstance(record, Done)]
     parts = [f"{len(done)} {what}"]
-    for kind, name in ((Skipped, "skipped"), (Failed, "failed")):
-        if count := _count(records, kind):
-            parts.append(f"{count} {name}")
+    reasons = Counter(record.reason for record in records if isinstance(record, Skipped))
+    if before := reasons.pop(DONE_BEFORE, 0):
+        parts.append(f"{before} {DONE_BEFORE}")
+    parts += [f"{count} skipped ({reason})" for reason, count in reasons.items()]
+    if failed := _count(records, Failed):
+        parts.append(f"{failed} failed")
     line = ", ".join(parts)
     if done:
         seconds = sum(record.seconds for record in done) / len(done)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tinct.images.limits import unlimited
 from tinct.images.picture import Samples
 
 Tags = dict[int, Any]  # EXIF values by tag; those of DIRECTORIES are Tags themselves
@@ -75,7 +77,8 @@ def described(before: Any, note: str) -> bytes:
 def is_synthetic(path: Path) -> bool:
     """Whether the file bears the note: then it was made here, and may be made again."""
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), unlimited(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
             found = [image.getexif().get(DESCRIPTION, ""), *getattr(image, "text", {}).values()]
     except Exception:  # not a picture, so not ours
         return False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tinct.errors import PictureError
 from tinct.images import deep, metadata, profiles
+from tinct.images.limits import unlimited
 from tinct.images.picture import Picture, Samples, in_colour, luma16, rounded
 
 MAX_MEGAPIXELS = 400.0
@@ -250,7 +250,7 @@ def _check_size(size: tuple[int, int], frames: int, limit: float) -> None:
 def _decoding(name: str) -> Iterator[list[str]]:
     """Every way in which decoding can fail becomes a PictureError that names the file; warnings are collected."""
     try:
-        with warnings.catch_warnings(record=True) as caught, _unlimited():
+        with warnings.catch_warnings(record=True) as caught, unlimited():
             warnings.simplefilter("always")
             warned: list[str] = []
             yield warned
@@ -272,24 +272,3 @@ def _decoding(name: str) -> Iterator[list[str]]:
         raise PictureError(
             f"{name}: damaged or cut off ({error}). Get it again, or open and save it in an editor."
         ) from None
-
-
-class _unlimited:
-    """Takes Pillow's own limit of pixels away for a while: ours is checked before decoding. Counts its users, for threads."""
-
-    _lock = threading.Lock()
-    _users: ClassVar[int] = 0
-    _before: ClassVar[int | None] = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not _unlimited._users:
-                _unlimited._before = Image.MAX_IMAGE_PIXELS
-                Image.MAX_IMAGE_PIXELS = None
-            _unlimited._users += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            _unlimited._users -= 1
-            if not _unlimited._users:
-                Image.MAX_IMAGE_PIXELS = _unlimited._before

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tinct.errors import OutputError, TinctError
+from tinct.errors import ConfigError, OutputError, TinctError, WeightsError
 from tinct.files import sweep
 from tinct.images import MAX_MEGAPIXELS, Picture, Samples, is_synthetic, read, target, write
 from tinct.photo.jobs import Job, Plan
@@ -63,13 +63,18 @@ class Work:
 
 
 def run(plan: Plan, work: Work) -> Iterator[Record]:
-    """Works through the plan: a record per photograph, in order. OutputError when the folder itself can't be written to."""
+    """Works through the plan: a record per photograph, in order.
+
+    OutputError when the folder itself can't be written to; ConfigError and WeightsError, which would meet every photograph.
+    """
     runner = _Runner(work, plan)
     for folder in {job.target.parent for job in plan.jobs}:
         sweep(folder)
     for job in plan.jobs:
         try:
             yield runner.record(job)
+        except (ConfigError, WeightsError):
+            raise
         except (TinctError, OSError, MemoryError) as error:
             yield Failed(job.source, _message(error, job))
 

@@ -43,7 +43,7 @@ def colouring(
     )
 
 
-IN_COLOUR = "in colour already; --force colours it anew"
+IN_COLOUR = "in colour already; --force colours them too"
 
 
 def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = MAX_MEGAPIXELS) -> Work:
