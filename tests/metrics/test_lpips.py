@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tinct.metrics import METRICS, Measure, Prepared, prepare
+from tinct.metrics import lpips as lpips_module
 from tinct.metrics.lpips import heads, lpips, lpips_squeeze
 from tinct.nets import features
 
@@ -51,6 +52,13 @@ def test_lpips_is_its_formula_at_every_place():
         for a, b in zip(first, second, strict=True)
     ]
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-7)
+
+
+def test_large_pictures_are_compared_in_strips_to_the_same_value(monkeypatch):
+    network, (first, second) = random_network(), pair(1, 64, 50)
+    whole = lpips_squeeze(first, second, network)
+    monkeypatch.setattr(lpips_module, "_STRIP_NUMBERS", 5000)
+    torch.testing.assert_close(lpips_squeeze(first, second, network), whole, rtol=1e-5, atol=0)
 
 
 def test_lpips_is_zero_for_the_same_symmetric_and_alike_in_any_batch():

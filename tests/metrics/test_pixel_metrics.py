@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from tinct.errors import DataError, UnknownName
-from tinct.metrics import METRICS, Measure, prepare
+from tinct.metrics import METRICS, Measure, pixel, prepare
 from tinct.metrics.pixel import psnr, ssim
 
 PLAIN = [name for name, metric in METRICS.items() if metric.features is None]
@@ -82,6 +82,14 @@ def test_ssim_is_scikit_images_but_for_the_border_that_it_leaves_out():
             use_sample_covariance=False,
         )
         assert abs(ours - theirs) < 0.01
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40, 95])
+def test_a_large_picture_is_taken_in_strips_to_the_same_ssim(rows, monkeypatch):
+    truth, result = pictures()
+    whole = ssim(truth, result)
+    monkeypatch.setattr(pixel, "_STRIP_PIXELS", 120 * rows)
+    torch.testing.assert_close(ssim(truth, result), whole, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", PLAIN)

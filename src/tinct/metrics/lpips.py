@@ -15,6 +15,7 @@ from tinct.nets.features import Taps
 # What LPIPS subtracts from and divides pictures in [-1, 1] by (Zhang et al. 2018, "ScalingLayer" of their code).
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
+_STRIP_NUMBERS = 1 << 22  # of a tap compared at once
 
 
 @metric("lpips-squeeze", better="lower", unit="1", digits=3, features="squeezenet1_1", smallest_side=17)
@@ -27,10 +28,19 @@ def lpips_squeeze(truth: Tensor, result: Tensor, network: Taps) -> Tensor:
 def lpips(first: Tensor, second: Tensor, network: Taps, weights: tuple[Tensor, ...]) -> Tensor:
     """LPIPS (N,) of pictures (N, 3, H, W) in [-1, 1]; `weights` has one (C,) per tap of the network."""
     total = first.new_zeros(len(first))
-    for one, other, weight in zip(network(_scaled(first)), network(_scaled(second)), weights, strict=True):
-        squared = (_unit(one) - _unit(other)).square()  # (N, C, h, w)
-        total += torch.einsum("nchw,c->n", squared, weight) / squared[0, 0].numel()
+    walks = network.walk(_scaled(first)), network.walk(_scaled(second))
+    for one, other, weight in zip(*walks, weights, strict=True):  # each (N, C, h, w)
+        total = total + _distance(one, other, weight)
     return total
+
+
+def _distance(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+    """The weighted squared difference (N,) of two taps, mean over places, in strips of a bounded size."""
+    height, width = one.shape[2:]
+    rows = max(1, _STRIP_NUMBERS // (one[:, :, 0].numel()))
+    strips = zip(one.split(rows, dim=2), other.split(rows, dim=2), strict=True)  # type: ignore[no-untyped-call]
+    sums = [torch.einsum("nchw,c->n", (_unit(a) - _unit(b)).square(), weight) for a, b in strips]
+    return torch.stack(sums).sum(dim=0) / (height * width)
 
 
 @cache

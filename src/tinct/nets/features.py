@@ -44,12 +44,14 @@ class Taps(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Pictures (B, 3, H, W) in the network's own units -> the output (B, C, h, w) of each tap."""
-        outputs = []
+        return tuple(self.walk(x))
+
+    def walk(self, x: Tensor) -> Iterator[Tensor]:
+        """The same, tap by tap, so that only one of them need be held."""
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.taps:
-                outputs.append(x)
-        return tuple(outputs)
+                yield x
 
 
 class Fire(nn.Module):
@@ -63,8 +65,8 @@ class Fire(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, 2 expanded, H, W)."""
-        x = self.squeeze(x).relu()
-        return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], dim=1)
+        x = self.squeeze(x).relu_()
+        return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
 
 
 def squeezenet1_1() -> Taps:
@@ -74,7 +76,7 @@ def squeezenet1_1() -> Taps:
         return nn.MaxPool2d(3, 2, ceil_mode=True)
 
     layers = [
-        *(nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool()),
+        *(nn.Conv2d(3, 64, 3, 2), nn.ReLU(inplace=True), pool()),
         *(Fire(64, 16, 64), Fire(128, 16, 64), pool()),
         *(Fire(128, 32, 128), Fire(256, 32, 128), pool()),
         *(Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)),
