@@ -1,0 +1,139 @@
+"""Agreement with an independent implementation: the schedulers of diffusers, on the same noise and levels."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+from torch.testing import assert_close
+
+from tinct.diffusion import SAMPLERS, SCHEDULES, TARGETS, Level, Schedule, diffuse, ladder
+
+BETAS = {"linear": "linear", "cosine": "squaredcos_cap_v2"}
+KINDS = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
+T = 1000
+
+
+def scheduler_of(kind: type, schedule: str, **options):
+    made = kind(
+        num_train_timesteps=T,
+        beta_start=1e-4,
+        beta_end=0.02,
+        beta_schedule=BETAS[schedule],
+        timestep_spacing="trailing",
+        **({} if kind is DPMSolverMultistepScheduler else {"clip_sample": False}),
+        **options,
+    )
+    made.alphas_cumprod = SCHEDULES[schedule](T)  # theirs, compared below, in double precision
+    return made
+
+
+def denoise(x_t: Tensor, t: float) -> Tensor:
+    """A fake network: smooth, bounded, not linear, and different at each level."""
+    return torch.tanh(0.7 * x_t + t / T)
+
+
+def noise(seed: int = 0) -> Tensor:
+    return torch.randn(2, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def drawing(seed: int):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda like: torch.randn(like.shape, generator=generator, dtype=like.dtype)
+
+
+def theirs(scheduler, steps: int, **options) -> list[Tensor]:
+    """x_t after each step of their loop."""
+    scheduler.set_timesteps(steps)
+    x_t, states = noise(), []
+    for t in scheduler.timesteps:
+        x_t = scheduler.step(denoise(x_t, float(t)), t, x_t, **options).prev_sample
+        states.append(x_t)
+    return states
+
+
+def ours(name: str, schedule: str, steps: int, seed: int, **options) -> list[Tensor]:
+    levels = ladder(Schedule.named(schedule, T), "uniform", steps)
+    walk = SAMPLERS[name](lambda x, level: denoise(x, level.t), noise(), levels, randn=drawing(seed), **options)
+    return [step.x_t for step in walk]
+
+
+@pytest.mark.parametrize("schedule", BETAS)
+def test_alpha_bar(schedule):
+    reference = DDPMScheduler(
+        num_train_timesteps=T, beta_start=1e-4, beta_end=0.02, beta_schedule=BETAS[schedule]
+    ).alphas_cumprod
+    assert_close(SCHEDULES[schedule](T).float(), reference, rtol=2e-4, atol=1e-7)  # theirs is a float32 product
+
+
+@pytest.mark.parametrize("steps", [1, 10, 50, 1000])
+@pytest.mark.parametrize("schedule", BETAS)
+@pytest.mark.parametrize(("name", "variance"), [("ddpm", "fixed_small"), ("ddpm-large", "fixed_large")])
+def test_ddpm(name, variance, schedule, steps):
+    """Theirs adds noise in the last step unless that starts at t = 0; ours never does: there, ours is the denoised picture."""
+    scheduler = scheduler_of(DDPMScheduler, schedule, variance_type=variance, prediction_type="sample")
+    reference = theirs(scheduler, steps, generator=torch.Generator().manual_seed(5))
+    states = ours(name, schedule, steps, seed=5)
+    assert_close(states[:-1], reference[:-1], rtol=1e-6, atol=1e-6)
+    t = float(scheduler.timesteps[-1])
+    assert_close(states[-1], denoise(states[-2] if steps > 1 else noise(), t), rtol=1e-9, atol=1e-9)
+    if name == "ddpm" or t == 0:
+        assert_close(states[-1], reference[-1], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("steps", [1, 10, 50])
+@pytest.mark.parametrize("schedule", BETAS)
+def test_ddim(schedule, steps, eta):
+    scheduler = scheduler_of(DDIMScheduler, schedule, set_alpha_to_one=True, prediction_type="sample")
+    reference = theirs(scheduler, steps, eta=eta, generator=torch.Generator().manual_seed(5))
+    assert_close(ours("ddim", schedule, steps, seed=5, eta=eta), reference, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # theirs, beside numpy 2
+@pytest.mark.parametrize("steps", [2, 8, 20, 50])
+@pytest.mark.parametrize("schedule", BETAS)
+def test_dpm_solver_2m(schedule, steps):
+    scheduler = scheduler_of(
+        DPMSolverMultistepScheduler,
+        schedule,
+        algorithm_type="dpmsolver++",
+        solver_order=2,
+        solver_type="midpoint",
+        final_sigmas_type="zero",
+        prediction_type="sample",
+    )
+    reference = theirs(scheduler, steps)
+    assert_close(ours("dpm++2m", schedule, steps, seed=5), reference, rtol=2e-5, atol=2e-5)  # theirs is in float32
+
+
+@pytest.mark.parametrize("schedule", BETAS)
+def test_forward_process_and_velocity(schedule):
+    t = torch.tensor([0, 17, 500, 999])
+    x_0, eps = (noise(seed).flatten(0, 1)[:4, None] for seed in (1, 2))  # double, so that only our level is rounded
+    level, scheduler = Schedule.named(schedule, T).levels(t), scheduler_of(DDPMScheduler, schedule)
+    assert_close(diffuse(x_0, eps, level), scheduler.add_noise(x_0, eps, t), rtol=0, atol=1e-6)
+    assert_close(TARGETS["v"].of(x_0, eps, level), scheduler.get_velocity(x_0, eps, t), rtol=0, atol=1e-6)
+    assert TARGETS["eps"].of(x_0, eps, level) is eps
+    assert TARGETS["x0"].of(x_0, eps, level) is x_0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("schedule", BETAS)
+def test_what_a_prediction_says_of_the_picture(target, schedule):
+    scheduler = scheduler_of(DDIMScheduler, schedule, prediction_type=KINDS[target])
+    scheduler.set_timesteps(T)
+    x_t, prediction = noise(1), noise(2)
+    for t in (0, 1, 500, 998, 999):
+        reference = scheduler.step(prediction, t, x_t).pred_original_sample
+        level: Level = Schedule.named(schedule, T).level(t)
+        assert_close(TARGETS[target].x_0(prediction, x_t, level), reference, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_perfect_prediction_gives_the_picture_back(target):
+    x_0, eps = noise(1), noise(2)
+    for t in np.linspace(0, 99, 7, dtype=int):
+        level = Schedule.named("chroma", 100).level(int(t))
+        kind = TARGETS[target]
+        assert_close(kind.x_0(kind.of(x_0, eps, level), diffuse(x_0, eps, level), level), x_0, rtol=1e-7, atol=1e-7)

@@ -1,0 +1,108 @@
+"""The contract of samplers, over the registry: at 1, 2, 3, 30 and T steps, on every schedule and spacing."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from tinct.diffusion import CLEAN, SAMPLERS, SCHEDULES, SPACINGS, Level, Schedule, ladder, sampler_options
+from tinct.errors import UnknownName
+
+T = 60
+SHAPE = (2, 3, 4, 5)
+
+
+def walk(name: str, levels, denoise, **options) -> list:
+    generator = torch.Generator().manual_seed(0)
+
+    def randn(like: Tensor) -> Tensor:
+        assert like.shape == SHAPE
+        return torch.randn(like.shape, generator=generator)
+
+    return list(SAMPLERS[name](denoise, randn(torch.empty(SHAPE)), levels, randn=randn, **options))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 30, T])
+@pytest.mark.parametrize(("name", "schedule", "spacing"), list(product(SAMPLERS, SCHEDULES, SPACINGS)))
+def test_contract(name, schedule, spacing, steps):
+    levels, seen, given = ladder(Schedule.named(schedule, T), spacing, steps), [], []
+
+    def denoise(x_t: Tensor, level: Level) -> Tensor:
+        assert x_t.shape == SHAPE
+        seen.append(level)
+        given.append(torch.tanh(x_t))
+        return given[-1]
+
+    records = walk(name, levels, denoise)
+    assert [(step.done, step.total) for step in records] == [(done, steps) for done in range(1, steps + 1)]
+    assert seen == list(levels[:-1])  # each level once, none re-derived
+    for step, x_0 in zip(records, given, strict=True):
+        assert step.x_t.shape == step.x_0.shape == SHAPE
+        assert step.x_t.isfinite().all()
+        assert torch.equal(step.x_0, x_0)
+    torch.testing.assert_close(records[-1].x_t, records[-1].x_0, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_is_lazy(name):
+    """To cancel is to stop iterating: no step is computed before it is asked for."""
+    calls = []
+
+    def denoise(x_t: Tensor, level: Level) -> Tensor:
+        calls.append(level)
+        return x_t * 0
+
+    levels = ladder(Schedule.named("cosine", T), "uniform", 10)
+    steps = SAMPLERS[name](denoise, torch.zeros(SHAPE), levels, randn=torch.zeros_like)
+    assert len(calls) == 0
+    next(steps)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_leaves_its_input_alone(name):
+    x_T = torch.ones(SHAPE)
+    levels = ladder(Schedule.named("cosine", T), "uniform", 5)
+    list(SAMPLERS[name](lambda x_t, level: x_t * 0.5, x_T, levels, randn=torch.ones_like))
+    assert torch.equal(x_T, torch.ones(SHAPE))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_perfect_denoiser_gives_the_picture_whatever_the_noise(name):
+    picture = torch.rand(SHAPE)
+    for steps in (1, 7):
+        levels = ladder(Schedule.named("chroma", T), "karras", steps)
+        records = walk(name, levels, lambda x_t, level: picture)
+        torch.testing.assert_close(records[-1].x_t, picture, rtol=0, atol=1e-5)
+
+
+NOISY = {"ddpm": {}, "ddpm-large": {}, "ddim": {"eta": 0.5}}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_noise_is_drawn_in_every_step_but_the_last_or_never(name):
+    draws = []
+
+    def randn(like: Tensor) -> Tensor:
+        draws.append(like.shape)
+        return torch.zeros_like(like)
+
+    levels = ladder(Schedule.named("linear", T), "uniform", 10)
+    list(SAMPLERS[name](lambda x_t, level: x_t, torch.ones(SHAPE), levels, randn=randn, **NOISY.get(name, {})))
+    assert draws == [SHAPE] * (9 if name in NOISY else 0)
+
+
+def test_options_are_those_of_the_sampler():
+    assert sampler_options("ddim", {"eta": 0.5}) == {"eta": 0.5}
+    assert sampler_options("ddpm", {"eta": None}) == {}
+    with pytest.raises(UnknownName, match=r"option of sampler ddpm 'eta'\. Available: none"):
+        sampler_options("ddpm", {"eta": 0.5})
+    with pytest.raises(UnknownName, match="Did you mean 'eta'"):
+        sampler_options("ddim", {"etta": 0.5})
+    with pytest.raises(UnknownName, match=r"unknown sampler 'dimm'\. Did you mean 'ddim'"):
+        sampler_options("dimm", {})
+
+
+def test_the_walk_ends_at_the_clean_level():
+    assert ladder(Schedule.named("cosine", T), "karras", 5)[-1] is CLEAN
