@@ -18,7 +18,7 @@ from tinct.nets.blocks import Attention, ResBlock, group_norm, sinusoids
 
 @dataclass(frozen=True)
 class UNetOptions:
-    """Shape of the U-Net; the defaults are the classic 31.0M network (Ronneberger et al. 2015, with time)."""
+    """Shape of the U-Net; the defaults are the classic 31.0M network (Ronneberger et al. 2015), and 0.4M for time."""
 
     features: tuple[int, ...] = option((64, 128, 256, 512), "widths per level, finest first", low=4)
     bottleneck: int = option(0, "width below the last level; 0 = twice the last", low=0)
