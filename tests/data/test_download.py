@@ -1,15 +1,13 @@
 """Downloads go on where they broke off and are checked; the server here breaks off on purpose."""
 
 import hashlib
-import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from breaking_server import BreakingServer, serving
 from tinct.data.download import Download, fetch
 from tinct.data.progress import Note, Progress
 from tinct.errors import DataError
@@ -18,43 +16,13 @@ CONTENT = np.random.default_rng(0).bytes(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT, at most `server.portion` bytes per connection, and writes down where each request began."""
-
-    def do_GET(self) -> None:
-        server = self.server
-        wanted = self.headers.get("Range")
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.ranges else 0
-        server.starts.append(start)
-        if server.status or start >= len(CONTENT):
-            self.send_error(server.status or 416)
-            return
-        self.send_response(206 if wanted and server.ranges else 200)
-        if server.says_length:
-            self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        self.wfile.write(CONTENT[start : start + server.portion])
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as running:
-        running.portion, running.ranges, running.status, running.says_length = 1 << 30, True, 0, True
-        running.starts = []
-        running.url = f"http://127.0.0.1:{running.server_port}/set.zip"
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
+def server() -> Iterator[BreakingServer]:
+    with serving(CONTENT) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
-def get(server: ThreadingHTTPServer, target: Path, size: int | None = len(CONTENT), md5: str | None = MD5) -> list:
+def get(server: BreakingServer, target: Path, size: int | None = len(CONTENT), md5: str | None = MD5) -> list:
     return list(fetch(Download(server.url, size, md5), target, pause=0.001))
 
 
@@ -115,8 +83,14 @@ def test_without_any_size_the_end_is_the_end(server, tmp_path):
 
 def test_what_is_already_there_is_not_fetched(server, tmp_path):
     (tmp_path / "set.zip").write_bytes(CONTENT)
-    assert get(server, tmp_path / "set.zip") == []
+    assert get(server, tmp_path / "set.zip") == [Note(f"already here: {tmp_path / 'set.zip'}")]
     assert server.starts == []
+
+
+def test_another_file_of_that_name_is_not_taken_for_it(server, tmp_path):
+    (tmp_path / "set.zip").write_bytes(b"something else")
+    get(server, tmp_path / "set.zip")
+    assert (tmp_path / "set.zip").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(("size", "md5", "message"), [

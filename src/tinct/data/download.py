@@ -44,8 +44,11 @@ def fetch(download: Download, target: Path, *, pause: float = 1.0) -> Iterator[P
         raise DataError(f"{download.url}: not an address. It must begin with http:// or https://")
     part = target.with_name(target.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and download.md5 in (None, _md5(target)):
+        yield Note(f"already here: {target}")
+        return
     attempt = 0
-    while not target.exists():
+    while True:
         before = _size(part)
         if before:
             yield Note(f"goes on at {before / 1e6:.1f} MB")
