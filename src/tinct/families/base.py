@@ -53,8 +53,8 @@ class Colorizer(nn.Module):
     def sample(self, gray: Tensor, *, generators: Sequence[Generator], **options: Any) -> Iterator[Step]:
         """Colours a batch: yields a Step per step, the last one's x_0 is the result, in the units of `cbcr`.
 
-        gray: float (B, 1, H, W) in levels 0..255, sides divisible by `multiple`; one generator per picture.
-        Options are the family's own; one that is None takes the model's default.
+        gray: float (B, 1, H, W) in levels 0..255, sides divisible by `multiple`. One generator per sample: with B times n of
+        them, x_0 holds n samples of each picture in a row. Options are the family's own; None takes the model's default.
         """
         raise TypeError(f"{type(self).__name__} does not sample")
 

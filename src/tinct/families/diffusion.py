@@ -30,6 +30,7 @@ from tinct.diffusion import (
 from tinct.errors import ConfigError
 from tinct.families.base import FAMILIES, Batch, Colorizer, Objective, rand, randn
 from tinct.nets import DENOISERS
+from tinct.nets.base import Features
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ def unit_gray(gray: Tensor) -> Tensor:
     return gray / 127.5 - 1
 
 
+def _repeated(features: Features, count: int) -> Features:
+    """Each picture's features `count` times in a row."""
+    return tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
+
+
 class DiffusionColorizer(Colorizer):
     """Samples colour by walking a ladder of noise levels down from noise."""
 
@@ -114,11 +120,12 @@ class DiffusionColorizer(Colorizer):
         options = sampler_options(name, {"eta": eta})
         steps = self.options.steps if steps is None else steps
         levels = ladder(self.schedule, spacing or self.options.spacing, steps)
-        features = self.network.encode(unit_gray(gray))
+        each = len(generators) // len(gray)  # samples per picture; the picture is encoded once for all of them
+        features = _repeated(self.network.encode(unit_gray(gray)), each)
         mean = self.network.mean(features)
 
         def fresh(like: Tensor) -> Tensor:
-            assert len(generators) == len(like), "one generator per picture"
+            assert len(generators) == len(like), "one generator per sample"
             return temperature * randn(generators, *like.shape[1:]).to(like)
 
         def denoise(x_t: Tensor, level: Level) -> Tensor:
@@ -126,8 +133,10 @@ class DiffusionColorizer(Colorizer):
             prediction = self.network(x_t, batched, features, labels)
             return self.target.x_0(prediction, x_t, batched).clamp(-self.space.limit, self.space.limit)
 
-        b, _, h, w = gray.shape
-        grid = gray.new_zeros(b, self.space.channels, h // self.network.reduction, w // self.network.reduction)
+        h, w = gray.shape[-2:]
+        grid = gray.new_zeros(
+            len(generators), self.space.channels, h // self.network.reduction, w // self.network.reduction
+        )
         start = levels[0].alpha * (grid if mean is None else mean) + levels[0].sigma * fresh(grid)
         return SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
 
@@ -172,7 +181,7 @@ class Denoising(Objective):
             losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
         return losses
 
-    def _predict(self, batch: Batch, x_0: Tensor, features: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    def _predict(self, batch: Batch, x_0: Tensor, features: Features) -> tuple[Tensor, Tensor]:
         """Prediction and target at K levels per picture, one from each K-th of the schedule: (B K, C, h, w)."""
         model, count = self.model, self.model.options.levels_per_picture
         strata = (torch.arange(count) + rand(batch.generators, count)) / count
@@ -180,8 +189,7 @@ class Denoising(Objective):
         eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
         x_0, labels = x_0.repeat_interleave(count, dim=0), self._labels(batch).repeat_interleave(count)
         level = model.schedule.levels(t)
-        repeated = tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
-        prediction = model.network(diffuse(x_0, eps, level), level, repeated, labels)
+        prediction = model.network(diffuse(x_0, eps, level), level, _repeated(features, count), labels)
         return prediction, model.target.of(x_0, eps, level)
 
     def _labels(self, batch: Batch) -> Tensor:

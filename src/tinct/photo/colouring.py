@@ -149,19 +149,18 @@ def _cubic(long: int, short: int) -> Tensor:
 def _chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions) -> Tensor:
     """The medoid's chroma (B, 2, h, w), in levels and on the CPU, of the draws for working pictures (B, 1, H, W)."""
     draws, device = options.draws or model.draws, next(model.parameters()).device
-    repeated = seen.to(device).repeat_interleave(draws, dim=0)
-    generators = generators_for([draw_seed(seed, draw) for seed in seeds for draw in range(draws)])
-    count = max(1, _BATCH_PIXELS // seen[0].numel())
+    gray, share = seen.to(device), max(1, _BATCH_PIXELS // seen.numel())
     parts = []
-    for start in range(0, len(repeated), count):
-        part = repeated[start : start + count]
-        for step in model.sample(part, generators=generators[start : start + count], **_sampling(model, options)):
+    for first in range(0, draws, share):
+        some = range(first, min(first + share, draws))
+        generators = generators_for([draw_seed(seed, draw) for seed in seeds for draw in some])
+        for step in model.sample(gray, generators=generators, **_sampling(model, options)):
             x_0 = step.x_0
-        parts.append(model.cbcr(x_0, part).float().cpu().contiguous())
-    chroma = torch.cat(parts)
+        part = model.cbcr(x_0, gray.repeat_interleave(len(some), dim=0)).float().cpu()
+        parts.append(part.view(len(seen), len(some), *part.shape[1:]))
+    chroma = torch.cat(parts, dim=1)  # (B, draws, 2, h, w)
     if not chroma.isfinite().all():
         raise WeightsError(f"model '{model.name}' gives no valid colours: its weights or its training went wrong")
-    chroma = chroma.view(len(seen), draws, *chroma.shape[1:])
     return chroma[torch.arange(len(seen)), medoid(chroma)]
 
 
