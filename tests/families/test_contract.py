@@ -1,0 +1,283 @@
+"""The contract of families, over the registry: they learn, repeat by seed, survive saving, and don't see the batch."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tinct import weights, zoo
+from tinct.color import SPACES, compose, luma
+from tinct.config import from_dict, to_dict
+from tinct.diffusion import SAMPLERS, SPACINGS
+from tinct.errors import ConfigError, UnknownName
+from tinct.families import FAMILIES, Batch, Colorizer, generators_for
+
+NETWORKS = {
+    "unet": {"features": [8, 16], "time_embedding": 16},
+    "split": {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 2},
+}
+COUNT, SIDE = 8, 16
+
+
+def options_of(name: str, **changes):
+    """The family's options with a network so small that it learns in seconds."""
+    backbone = changes.get("backbone", from_dict(FAMILIES[name].Options, {}).backbone)
+    values = {"size": SIDE, "network": NETWORKS[backbone], **changes}
+    return from_dict(FAMILIES[name].Options, values)
+
+
+def built(name: str, **changes) -> Colorizer:
+    torch.manual_seed(0)
+    return FAMILIES[name].build(options_of(name, **changes)).eval()
+
+
+def trembling(model: Colorizer) -> Colorizer:
+    """The model with no weight at zero: fresh networks begin as the identity, and would hide what they read."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn(parameter.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def rgb(trained_once) -> Tensor:
+    """Eight pictures in four hues."""
+    pictures = np.load(trained_once / "npzData" / "toy" / "train.rgb.npy")[:COUNT]
+    return torch.tensor(pictures).permute(0, 3, 1, 2)
+
+
+def batch_of(rgb: Tensor, seeds) -> Batch:
+    return Batch(rgb, torch.arange(len(rgb)) % 4, generators_for(list(seeds)))
+
+
+def coloured(model: Colorizer, rgb: Tensor, seeds, **options) -> Tensor:
+    """uint8 pictures: the samples' chroma on the pictures' own luma."""
+    gray = luma(rgb)
+    with torch.no_grad():
+        *_, last = model.sample(gray.float(), generators=generators_for(list(seeds)), **options)
+    chroma = model.cbcr(last.x_0, gray.float())
+    return compose(gray, torch.nn.functional.interpolate(chroma, gray.shape[-2:]))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_overfits_eight_pictures(name, rgb):
+    model = built(name).train()
+    players = FAMILIES[name].objectives(model, 4)
+    optimizers = [torch.optim.Adam(player.parameters(), 3e-3) for player in players]
+
+    def loss() -> float:
+        model.eval()
+        with torch.no_grad():
+            values = [player(batch_of(rgb, range(900, 900 + COUNT))) for player in players for _ in range(4)]
+        model.train()
+        return sum(sum(value.values()).item() for value in values) / len(values)
+
+    before = loss()
+    for step in range(150):
+        for player, optimizer in zip(players, optimizers, strict=True):
+            optimizer.zero_grad()
+            sum(player(batch_of(rgb, range(COUNT * step, COUNT * (step + 1)))).values()).backward()
+            optimizer.step()
+    assert loss() < 0.6 * before
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_same_seed_gives_the_same_model_and_picture_bit_for_bit(name, rgb):
+    one, other = built(name), built(name)
+    assert_close(dict(one.state_dict()), dict(other.state_dict()), rtol=0, atol=0)
+    trembling(one)
+    other.load_state_dict(one.state_dict())
+    torch.manual_seed(123)  # the global random state has no part in it
+    first = coloured(one, rgb, range(COUNT), steps=4)
+    assert torch.equal(first, coloured(other, rgb, range(COUNT), steps=4))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_two_seeds_give_two_pictures_with_the_same_luma(name, rgb):
+    model = trembling(built(name))
+    one, other = (coloured(model, rgb, [seed] * COUNT, steps=4) for seed in (0, 1))
+    assert ((one - other).abs().amax(dim=(1, 2, 3)) > 5).all()
+    for picture in (one, other):
+        assert torch.equal(luma(picture), luma(rgb).int())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_picture_does_not_depend_on_its_batch(name, rgb):
+    model = trembling(built(name))
+    together = coloured(model, rgb[:5], range(5), steps=4)
+    alone = torch.cat([coloured(model, rgb[i : i + 1], [i], steps=4) for i in range(5)])
+    assert (together - alone).abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_several_samples_of_a_picture_are_those_of_their_seeds(name, rgb):
+    """Two pictures, three generators each: the same as each picture three times."""
+    model = trembling(built(name))
+    gray = luma(rgb[:2]).float()
+    with torch.no_grad():
+        *_, many = model.sample(gray, generators=generators_for(range(6)), steps=4)
+        *_, single = model.sample(gray.repeat_interleave(3, dim=0), generators=generators_for(range(6)), steps=4)
+    assert_close(many.x_0, single.x_0, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_survives_save_and_load(name, rgb, tmp_path):
+    """Weights are kept in float16: what comes back is the model rounded so, and nothing else."""
+    model = trembling(built(name))
+    header = {"family": name, "model": to_dict(model.options), "name": "saved"}
+    weights.save(tmp_path / "saved.safetensors", model.state_dict(), header)
+    loaded = zoo.load(str(tmp_path / "saved.safetensors"))
+    assert loaded.name == "saved"
+    assert loaded.options == model.options
+    assert not loaded.training
+    rounded = {key: value.half().float() for key, value in model.state_dict().items()}
+    assert_close(dict(loaded.state_dict()), rounded, rtol=0, atol=0)
+    model.load_state_dict(rounded)
+    assert torch.equal(coloured(loaded, rgb, range(COUNT), steps=4), coloured(model, rgb, range(COUNT), steps=4))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_step_is_yielded_and_options_are_the_models_own_by_default(name, rgb):
+    model = built(name, steps=5)
+    gray = luma(rgb).float()
+    steps = list(model.sample(gray, generators=generators_for(range(COUNT))))
+    assert [(step.done, step.total) for step in steps] == [(done, 5) for done in range(1, 6)]
+    chroma = model.cbcr(steps[-1].x_0, gray)
+    assert chroma.shape[:2] == (COUNT, 2)
+    assert SIDE % chroma.shape[2] == 0
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("space", SPACES)
+def test_every_sampler_in_every_space(space, sampler, spacing, rgb):
+    """What is sampled lies in the space's range, however bad the network."""
+    for name in ("unetddpm", "splitdpm"):
+        model = trembling(built(name, space=space))
+        with torch.no_grad():
+            generators = generators_for(range(2))
+            *_, last = model.sample(
+                luma(rgb[:2]).float(), generators=generators, sampler=sampler, spacing=spacing, steps=3
+            )
+        assert last.x_0.isfinite().all()
+        assert last.x_0.abs().max() <= model.space.limit + 1e-5
+
+
+def test_temperature_scales_the_noise(rgb):
+    model = trembling(built("splitdpm"))
+    cold = [coloured(model, rgb[:1], [seed], temperature=0.0) for seed in (0, 1)]
+    assert torch.equal(*cold)
+    spread = [
+        torch.stack([coloured(model, rgb[:1], [seed], temperature=t).float() for seed in range(6)]).std(dim=0).mean()
+        for t in (0.3, 1.0)
+    ]
+    assert spread[0] < 0.7 * spread[1]
+
+
+def test_the_walk_starts_at_the_mean_that_the_network_sees(rgb):
+    """Without noise, the first state is alpha times the mean head's estimate: one step of DDIM shows it."""
+    model = trembling(built("splitdpm"))
+    seen = []
+    model.network.decoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    gray = luma(rgb).float()
+    with torch.no_grad():
+        list(model.sample(gray, generators=generators_for(range(COUNT)), steps=1, temperature=0.0))
+        mean = model.network.mean(model.network.encode(gray / 127.5 - 1))
+    alpha = (1 + 80.0**2) ** -0.5
+    assert_close(seen[0], alpha * mean, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "count"), [("unetddpm", 1), ("unetddpm", 2), ("splitdpm", 3)])
+@pytest.mark.parametrize("target", ["eps", "x0", "v"])
+def test_the_loss_against_a_slow_one(name, count, target, rgb):
+    """One picture and one level at a time; random numbers in the order that is written: the levels, then the noise."""
+    model = trembling(built(name, levels_per_picture=count, target=target, mean_weight=0.5))
+    (player,) = FAMILIES[name].objectives(model, 4)
+    player.eval()
+    with torch.no_grad():
+        losses = player(batch_of(rgb, range(COUNT)))
+        squares, means = [], []
+        for index in range(COUNT):
+            generator, picture = generators_for([index])[0], rgb[index : index + 1]
+            x_0 = torch.nn.functional.avg_pool2d(model.space.encode(picture.float()), model.network.reduction)
+            features = model.network.encode(luma(picture).float() / 127.5 - 1)
+            places = [(k + u) / count for k, u in enumerate(torch.rand(count, generator=generator).tolist())]
+            noise = torch.randn(count, *x_0.shape[1:], generator=generator)
+            for place, eps in zip(places, noise, strict=True):
+                level = model.schedule.level(int(place * 1000))
+                x_t = level.alpha * x_0 + level.sigma * eps
+                wanted = {"eps": eps, "x0": x_0[0], "v": level.alpha * eps - level.sigma * x_0[0]}[target]
+                prediction = model.network(x_t, level.batched(x_t), features)
+                squares.append((prediction[0] - wanted).square().mean())
+            if model.network.mean(features) is not None:
+                means.append((model.network.mean(features) - x_0).square().mean())
+    assert losses["mse"] == pytest.approx(torch.stack(squares).mean().item(), rel=1e-4)
+    assert ("mean" in losses) == bool(means) == (name == "splitdpm")
+    if means:
+        assert losses["mean"] == pytest.approx(0.5 * torch.stack(means).mean().item(), rel=1e-4)
+
+
+def test_a_model_that_has_learned_nothing_has_a_loss_of_one(rgb):
+    model = built("unetddpm")
+    with torch.no_grad():
+        model.network.out.weight.zero_()
+        model.network.out.bias.zero_()
+        (player,) = FAMILIES["unetddpm"].objectives(model, 4)
+        losses = [player(batch_of(rgb, range(8 * i, 8 * i + 8)))["mse"] for i in range(8)]
+    assert torch.stack(losses).mean() == pytest.approx(1, abs=0.03)
+
+
+def test_categories_are_taught_only_where_asked(rgb):
+    assert "category" not in FAMILIES["splitdpm"].objectives(built("splitdpm"), 4)[0](batch_of(rgb, range(8)))
+    model = built("splitdpm", category_weight=0.5)
+    (player,) = FAMILIES["splitdpm"].objectives(model, 4)
+    assert player(batch_of(rgb, range(8)))["category"].item() == pytest.approx(0.5 * np.log(4), rel=0.3)
+    assert not any("guess" in name for name in model.state_dict())  # only training needs it
+    with pytest.raises(ConfigError, match="the backbone 'unet' has no encoder to teach"):
+        FAMILIES["unetddpm"].objectives(built("unetddpm", category_weight=0.5), 4)
+
+
+def test_classes_condition_and_are_sometimes_hidden_in_training(rgb):
+    model = trembling(built("unetddpm", classes=4))
+    pictures = [coloured(model, rgb[:1], [0], steps=3, labels=torch.tensor([label])) for label in (0, 1)]
+    assert not torch.equal(*pictures)
+    unknown = coloured(model, rgb[:1], [0], steps=3)
+    assert torch.equal(unknown, coloured(model, rgb[:1], [0], steps=3, labels=torch.tensor([-1])))
+    (player,) = FAMILIES["unetddpm"].objectives(model, 4)
+    seen = []
+    model.network.labels.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    for step in range(60):
+        player(batch_of(rgb, range(8 * step, 8 * step + 8)))
+    hidden = (torch.cat(seen) == 4).float().mean()
+    assert 0.06 < hidden < 0.15
+    with pytest.raises(ConfigError, match="classes = 3: the set has 4 categories"):
+        FAMILIES["unetddpm"].objectives(built("unetddpm", classes=3), 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"steps": 0}, ConfigError, "steps = 0: must be from 1 to the model's 1000 levels"),
+        ({"steps": 1001}, ConfigError, "steps = 1001: must be"),
+        ({"sampler": "dimm"}, UnknownName, "Did you mean 'ddim'"),
+        ({"spacing": "karas"}, UnknownName, "Did you mean 'karras'"),
+        ({"sampler": "ddpm", "eta": 0.5}, UnknownName, "option of sampler ddpm 'eta'"),
+        ({"labels": torch.tensor([0])}, ConfigError, "is conditioned on the photograph alone"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_sampled(options, error, message, rgb):
+    with pytest.raises(error, match=message):
+        built("unetddpm").sample(luma(rgb[:1]).float(), generators=generators_for([0]), **options)
+
+
+def test_defaults_that_cannot_be_walked_are_refused_when_the_model_is_built():
+    with pytest.raises(ConfigError, match="steps = 50: must be from 1 to the model's 20 levels"):
+        built("unetddpm", timesteps=20)
+
+
+def test_an_unknown_family_or_network_names_the_nearest():
+    with pytest.raises(UnknownName, match=r"unknown family 'unetdpm'\. Did you mean 'unetddpm'"):
+        FAMILIES["unetdpm"]
+    with pytest.raises(UnknownName, match=r"unknown backbone 'unnet'\. Did you mean 'unet'"):
+        from_dict(FAMILIES["unetddpm"].Options, {"backbone": "unnet"})

@@ -1,0 +1,55 @@
+"""Colour spaces, over the registry: there and back, and within their limits."""
+
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from tinct.color import SPACES, compose, luma, rgb_to_cbcr
+
+
+def photographs() -> list[Tensor]:
+    return [torch.tensor(picture[::3, ::3]).permute(2, 0, 1)[None] for picture in (data.astronaut(), data.coffee())]
+
+
+def all_colours(step: int = 15) -> Tensor:
+    """A grid over the whole of sRGB, float (1, 3, n, n^2)."""
+    values = torch.arange(0, 256, step).float()
+    count = len(values)
+    return torch.stack(torch.meshgrid(values, values, values, indexing="ij")).reshape(1, 3, count, count**2)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_photograph_comes_back(name):
+    space = SPACES[name]
+    for rgb in photographs():
+        units = space.encode(rgb.float())
+        assert units.shape[1] == space.channels
+        gray = luma(rgb)
+        again = compose(gray, space.cbcr(units, gray.float()))
+        assert torch.equal(luma(again), gray.int())
+        difference = (again - rgb.int()).abs().float()
+        assert difference.mean() < 0.5  # levels; what the rounding of the luma leaves
+        assert (difference > 2).float().mean() < 0.002
+        assert difference.max() <= 10
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_colour_with_its_exact_luma_comes_back_exactly(name):
+    rgb = all_colours()
+    y = 0.299 * rgb[:, :1] + 0.587 * rgb[:, 1:2] + 0.114 * rgb[:, 2:]
+    chroma = SPACES[name].cbcr(SPACES[name].encode(rgb), y)
+    assert (chroma - rgb_to_cbcr(rgb)).abs().max() < 0.1
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_no_colour_is_beyond_the_limit(name):
+    assert SPACES[name].encode(all_colours(51)).abs().max() <= SPACES[name].limit + 1e-6
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_chroma_that_no_colour_has_still_gives_a_picture_of_the_right_luma(name):
+    generator = torch.Generator().manual_seed(0)
+    space, gray = SPACES[name], torch.arange(256).view(1, 1, 16, 16)
+    wild = space.limit * (2 * torch.rand(1, space.channels, 16, 16, generator=generator) - 1)
+    assert torch.equal(luma(compose(gray, space.cbcr(wild, gray.float()))), gray.int())
