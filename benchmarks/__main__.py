@@ -1,0 +1,23 @@
+"""`make bench`: every benchmark, one after the other, each in a process of its own; a failure of one does not stop the others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHMARKS = ("startup", "import_prepare", "photo", "unet_step", "evaluate_photo")
+
+
+def main() -> int:
+    """The number of benchmarks that missed what they must reach."""
+    failed = []
+    for name in BENCHMARKS:
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
+    print(f"missed: {', '.join(failed) or 'none'}")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
