@@ -25,8 +25,8 @@ def workspace() -> Path:
 
 def safe_name(text: str) -> str:
     """`text` as a file or folder name that Windows, macOS and Linux all accept: spaces and forbidden signs become _."""
-    name = re.sub(r'[\x00-\x1f<>:"/\\|?*\s]+', "_", text).strip("._") or "_"
-    return f"_{name}" if name.split(".")[0].lower() in _RESERVED else name[:120]
+    name = re.sub(r'[\x00-\x1f<>:"/\\|?*\s]+', "_", text).strip("._")[:120].rstrip("._") or "_"
+    return f"_{name}" if name.split(".")[0].lower() in _RESERVED else name
 
 
 def checked_name(text: str, what: str) -> str:

@@ -20,7 +20,7 @@ from tinct.color import compose, luma
 from tinct.config import from_dict, override, to_dict
 from tinct.errors import ConfigError, DataError, WeightsError
 from tinct.families import FAMILIES, Colorizer, generators_for
-from tinct.files import replacing, write_json
+from tinct.files import replacing, sweep, write_json
 from tinct.training.folder import BEST, CONFIG, LAST, epoch_checkpoint, epoch_checkpoints, link, newest
 from tinct.training.loop import EpochDone, StepDone, Trainer
 from tinct.training.options import TrainConfig
@@ -141,6 +141,7 @@ class Run:
 
     def train(self) -> Generator[Record, None, None]:
         """Trains to the end and writes what a run writes. Interrupted or stopped, it first saves where it is."""
+        sweep(self.folder, older_than=0)  # what a run that was killed in the middle of writing left
         write_json(self.folder / CONFIG, self.described())
         try:
             if self.pending:
