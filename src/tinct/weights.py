@@ -64,7 +64,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such checkpoint") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise WeightsError(f"{path}: damaged or not a checkpoint ({str(error).splitlines()[0]})") from None
+        raise WeightsError(f"{path}: damaged or not a checkpoint ({type(error).__name__})") from None
     if not isinstance(checkpoint, dict) or not {"model_state_dict", "config"} <= checkpoint.keys():
         raise WeightsError(f"{path}: not a tinct checkpoint: model_state_dict and config are missing")
     return checkpoint

@@ -24,6 +24,22 @@ COMMANDS = {
 }
 
 
+def _set_workspace(ctx: click.Context, parameter: click.Parameter, folder: str | None) -> None:
+    if folder:
+        os.environ["TINCT_WORKSPACE"] = folder
+
+
+# Taken before and after the command's name.
+_workspace_option = click.option(
+    "--workspace",
+    metavar="DIR",
+    is_eager=True,  # other options' defaults may look into it
+    expose_value=False,
+    callback=_set_workspace,
+    help="Folder of imageData/, npzData/, models/, Results/ (default: here).",
+)
+
+
 class _Commands(click.Group):
     """A group that imports a command's module only when that command is used, so that `--help` stays fast."""
 
@@ -34,6 +50,8 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"tinct.cli.{COMMANDS[name][0]}").command
+        if not any(parameter.name == "workspace" for parameter in command.params):
+            _workspace_option(command)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -50,8 +68,8 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tinct")
-@click.option("--workspace", metavar="DIR", help="Folder of imageData/, npzData/, models/, Results/ (default: here).")
-def cli(workspace: str | None) -> None:
+@_workspace_option
+def cli() -> None:
     """Colour for grayscale photographs by diffusion.
 
     \b
@@ -59,8 +77,6 @@ def cli(workspace: str | None) -> None:
     tinct colorize album/ -o coloured/       a folder, mirrored
     tinct import | prepare | train           make a model of your own
     """
-    if workspace:
-        os.environ["TINCT_WORKSPACE"] = workspace
 
 
 def main(arguments: list[str] | None = None) -> None:

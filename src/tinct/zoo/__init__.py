@@ -33,11 +33,11 @@ def load(name: str) -> Colorizer:
     path = find(name)
     state, header = load_weights(path)
     model = build(header, path)
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise WeightsError(
-            f"{path}: weights of another architecture: {len(missing)} missing, {len(unexpected)} unexpected"
-        )
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        count = len(str(error).splitlines()) - 1
+        raise WeightsError(f"{path}: weights of another architecture than its header says: {count} don't fit") from None
     model.name, model.header = header.get("name", path.stem), header
     return model.eval().requires_grad_(False)
 
