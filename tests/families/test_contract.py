@@ -119,6 +119,9 @@ def test_several_samples_of_a_picture_are_those_of_their_seeds(name, rgb):
         *_, many = model.sample(gray, generators=generators_for(range(6)), steps=4)
         *_, single = model.sample(gray.repeat_interleave(3, dim=0), generators=generators_for(range(6)), steps=4)
     assert_close(many.x_0, single.x_0, rtol=1e-4, atol=1e-4)
+    for wrong in (0, 1, 3):
+        with pytest.raises(AssertionError, match="as many generators for every picture"):
+            model.sample(gray, generators=generators_for(range(wrong)))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -244,6 +247,11 @@ def test_classes_condition_and_are_sometimes_hidden_in_training(rgb):
     assert not torch.equal(*pictures)
     unknown = coloured(model, rgb[:1], [0], steps=3)
     assert torch.equal(unknown, coloured(model, rgb[:1], [0], steps=3, labels=torch.tensor([-1])))
+    gray, labels = luma(rgb[:2]).float(), torch.tensor([1, 3])
+    with torch.no_grad():
+        *_, many = model.sample(gray, generators=generators_for(range(4)), labels=labels, steps=2)
+        *_, second = model.sample(gray[1:], generators=generators_for([2, 3]), labels=labels[1:], steps=2)
+    assert_close(many.x_0[2:], second.x_0, rtol=1e-4, atol=1e-4)
     (player,) = FAMILIES["unetddpm"].objectives(model, 4)
     seen = []
     model.network.labels.register_forward_pre_hook(lambda module, given: seen.append(given[0]))

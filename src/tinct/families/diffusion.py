@@ -121,11 +121,12 @@ class DiffusionColorizer(Colorizer):
         steps = self.options.steps if steps is None else steps
         levels = ladder(self.schedule, spacing or self.options.spacing, steps)
         each = len(generators) // len(gray)  # samples per picture; the picture is encoded once for all of them
+        assert len(generators) == each * len(gray) > 0, "as many generators for every picture"
+        labels = None if labels is None else labels.repeat_interleave(each)
         features = _repeated(self.network.encode(unit_gray(gray)), each)
         mean = self.network.mean(features)
 
         def fresh(like: Tensor) -> Tensor:
-            assert len(generators) == len(like), "one generator per sample"
             return temperature * randn(generators, *like.shape[1:]).to(like)
 
         def denoise(x_t: Tensor, level: Level) -> Tensor:
