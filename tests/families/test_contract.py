@@ -69,12 +69,12 @@ def test_overfits_eight_pictures(name, rgb):
     def loss() -> float:
         model.eval()
         with torch.no_grad():
-            values = [player(batch_of(rgb, range(900, 900 + COUNT))) for player in players for _ in range(4)]
+            values = [player(batch_of(rgb, range(900, 900 + COUNT))) for player in players]
         model.train()
         return sum(sum(value.values()).item() for value in values) / len(values)
 
     before = loss()
-    for step in range(150):
+    for step in range(100):
         for player, optimizer in zip(players, optimizers, strict=True):
             optimizer.zero_grad()
             sum(player(batch_of(rgb, range(COUNT * step, COUNT * (step + 1)))).values()).backward()
