@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # tiny networks only wait for each other's threads; subprocesses take it over
+# Tiny networks only wait for each other's threads; subprocesses take it over.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HUES = np.array([[0.9, 0.45, 0.3], [0.3, 0.6, 0.9], [0.35, 0.8, 0.3], [0.85, 0.75, 0.35]])
 TINY = {

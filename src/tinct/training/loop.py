@@ -67,7 +67,9 @@ class Trainer:
         self, model: Colorizer, players: list[Objective], feed: Feed, validation: Feed | None, options: TrainingOptions
     ):
         if validation is None and options.patience:
-            raise ConfigError("patience: there are no validation pictures. Raise validation_fraction, or set patience=0")
+            raise ConfigError(
+                "patience: there are no validation pictures. Raise validation_fraction, or set patience=0"
+            )
         self.options, self.feed, self.validation = options, feed, validation
         self.accelerator = accelerator(options)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
