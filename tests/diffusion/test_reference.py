@@ -137,3 +137,20 @@ def test_a_perfect_prediction_gives_the_picture_back(target):
         level = Schedule.named("chroma", 100).level(int(t))
         kind = TARGETS[target]
         assert_close(kind.x_0(kind.of(x_0, eps, level), diffuse(x_0, eps, level), level), x_0, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_the_classic_constants_are_those_of_the_reference(name: str) -> None:
+    constants = Schedule.named(name, 300).constants()
+    reference = DDPMScheduler(300, beta_schedule={"linear": "linear", "cosine": "squaredcos_cap_v2"}[name])
+    close = {"rtol": 1e-4, "atol": 1e-6, "check_dtype": False}  # theirs are float32
+    assert_close(constants["beta"], reference.betas, **close)
+    assert_close(constants["alpha_bar"], reference.alphas_cumprod, **close)
+    variance = torch.stack([reference._get_variance(t) for t in range(300)])  # clipped at 1e-20
+    assert_close(constants["beta_tilde"], variance, **close)
+    assert constants["alpha_bar_before"][0] == 1
+    assert_close(constants["reciprocal_sqrt_alpha"] ** -2, 1 - constants["beta"])
+    assert_close(constants["sqrt_beta_tilde"] ** 2, constants["beta_tilde"])
+    assert_close(
+        constants["sqrt_alpha_bar"] ** 2 + constants["sqrt_one_minus_alpha_bar"] ** 2, torch.ones(300).double()
+    )

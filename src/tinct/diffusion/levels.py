@@ -44,6 +44,26 @@ class Schedule:
         alpha_bar = self.alpha_bar.to(t.device)[t].view(-1, 1, 1, 1)
         return Level(t.view(-1, 1, 1, 1).float(), alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float())
 
+    def constants(self) -> dict[str, Tensor]:
+        """The classic constants by name, each (T,) in float64 (Ho et al. 2020, section 2; beta_tilde is eq. 7).
+
+        For study and comparison: samplers work from levels alone, and `levels` looks them up for a batch of t.
+        """
+        before = torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar[:-1]])
+        alpha = self.alpha_bar / before
+        beta_tilde = (1 - before) / (1 - self.alpha_bar) * (1 - alpha)
+        return {
+            "beta": 1 - alpha,
+            "alpha": alpha,
+            "alpha_bar": self.alpha_bar,
+            "alpha_bar_before": before,
+            "reciprocal_sqrt_alpha": alpha.rsqrt(),
+            "sqrt_alpha_bar": self.alpha_bar.sqrt(),
+            "sqrt_one_minus_alpha_bar": (1 - self.alpha_bar).sqrt(),
+            "beta_tilde": beta_tilde,
+            "sqrt_beta_tilde": beta_tilde.sqrt(),
+        }
+
     def at_ratio(self, ratio: float) -> Level:
         """The level with s = `ratio`, between the schedule's ends; its t is interpolated, so not whole."""
         if len(self) == 1:
