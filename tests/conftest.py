@@ -46,6 +46,12 @@ def make_prepared(folder: Path, parts: dict[str, int] | None = None, side: int =
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What --workspace sets in one test is gone in the next."""
+    monkeypatch.setenv("TINCT_WORKSPACE", "")
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace that TINCT_WORKSPACE names."""
