@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from tinct import recipes, zoo
-from tinct.cli.common import chosen_values, confirm, console, progress, schema_options, yes_option
+from tinct.cli.common import chosen_values, confirm, console, errors, progress, schema_options, yes_option
 from tinct.config import complete, from_dict, leaves, merge, override
 from tinct.data.dataset import PreparedSet
 from tinct.errors import ConfigError, OutputError
@@ -19,6 +20,8 @@ from tinct.training.folder import clear, data_folder, has_checkpoint, occupied, 
 from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import TrainConfig
 from tinct.training.run import Run
+
+LOG_SECONDS = 60  # between lines in a log, where there is no terminal for a progress bar
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -170,7 +173,7 @@ def _ask(folder: Path, yes: bool) -> None:
 
 
 def _train(run: Run) -> None:
-    options, trainer = run.config.training, run.trainer
+    options, trainer, said = run.config.training, run.trainer, time.monotonic()
     with progress(transient=True) as bar, closing(run.train()) as records:
         total = options.epochs * len(trainer.feed)
         done = (trainer.progress.epoch - 1) * len(trainer.feed) + trainer.progress.step
@@ -181,6 +184,10 @@ def _train(run: Run) -> None:
                     f"epoch {record.epoch}/{options.epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}"
                 )
                 bar.update(task, advance=1, description=text)
+                if not errors.is_terminal and time.monotonic() - said > LOG_SECONDS:
+                    left = bar.tasks[task].time_remaining
+                    _say(text + ("" if left is None else f", {left / 60:.0f} min left"))
+                    said = time.monotonic()
             elif isinstance(record, EpochDone):
                 _say(_line(record, options.patience))
     what = "validation" if trainer.validation else "training"
