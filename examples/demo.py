@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import skimage
-import torch
 from PIL import Image
 
 import tinct
 from tinct import figures
 from tinct.data.listing import pictures_in
+from tinct.images import read
 from tinct.metrics import Measure
 
 SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg", "retina.jpg")
@@ -39,7 +39,7 @@ def main() -> None:
 
 def measured(source: Path) -> dict[str, Any]:
     """Grays one photograph, colours it, and measures the result."""
-    gray = Image.open(source).convert("L")
+    gray = Image.fromarray(read(source).in_8_bit().gray)
     gray.save(OUT / f"{source.stem}.gray.png")
     started = time.perf_counter()
     coloured = tinct.colorize(OUT / f"{source.stem}.gray.png", seed=0)
@@ -67,6 +67,8 @@ def report(rows: list[dict[str, Any]]) -> None:
 
 def strength(picture: Image.Image) -> float:
     """Colourfulness of one picture (Hasler and Suesstrunk 2003)."""
+    import torch  # after tinct, which says how its threads wait
+
     rgb = torch.from_numpy(np.asarray(picture.convert("RGB")).copy()).permute(2, 0, 1)[None]
     return float(Measure("colourfulness")(rgb, rgb)[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing
 
 if typing.TYPE_CHECKING:
@@ -13,6 +14,9 @@ if typing.TYPE_CHECKING:
     from tinct.families import Colorizer
 
 __version__ = "0.1.0"
+
+# Read when torch is first imported: threads that spin while they wait slow a busy machine down many times.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def load(name: str = "photo") -> Colorizer:

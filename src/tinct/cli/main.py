@@ -81,7 +81,6 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 well, 1 an error of the user's data, 2 wrong usage, 130 interrupted."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait cost a busy machine dearly
     try:
         code = cli.main(arguments, prog_name="tinct", standalone_mode=False)
     except TinctError as error:
