@@ -10,7 +10,7 @@ import dataclasses
 import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -230,9 +230,3 @@ def _plain(value: Any) -> Any:
 
 def _nested(parts: Sequence[str], value: Any) -> dict[str, Any]:
     return {parts[0]: _nested(parts[1:], value) if len(parts) > 1 else value}
-
-
-__all__ = [
-    "Leaf", "complete", "find", "from_dict", "leaves", "load_toml", "merge", "option", "override", "parse", "replace",
-    "to_dict", "variant",
-]  # fmt: skip

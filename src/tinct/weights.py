@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
 from tinct.errors import WeightsError
@@ -28,7 +28,7 @@ def save(path: Path, state: Mapping[str, Tensor], header: Mapping[str, Any]) -> 
     tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
     full = {**header, "sha256": digest(tensors)}
     with replacing(path, sync=True) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: json.dumps(full)})
+        temporary.write_bytes(serialized(tensors, {_KEY: json.dumps(full)}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
