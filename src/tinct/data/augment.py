@@ -8,14 +8,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from tinct.diffusion.noise import rand
 from tinct.registry import Registry
 
 Augmentation = Callable[[Tensor, Sequence[Generator]], Tensor]  # uint8 (B, 3, H, W) -> the same
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
-
-
-def _uniform(generators: Sequence[Generator], count: int) -> Tensor:
-    return torch.stack([torch.rand(count, generator=generator) for generator in generators])
 
 
 @AUGMENTATIONS.add("none")
@@ -27,14 +24,14 @@ def none(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
 @AUGMENTATIONS.add("flip")
 def flip(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
     """Mirrored, every other time."""
-    mirrored = _uniform(generators, 1).view(-1, 1, 1, 1) < 0.5
+    mirrored = rand(generators, 1).view(-1, 1, 1, 1) < 0.5
     return torch.where(mirrored.to(rgb.device), rgb.flip(-1), rgb)
 
 
 @AUGMENTATIONS.add("crop")
 def crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
     """Mirrored every other time; every other time a part of 60 to 100% of the area, its sides stretched by 0.8 to 1.25."""
-    mirror, cropped, area, stretch, left, top = _uniform(generators, 6).unbind(1)
+    mirror, cropped, area, stretch, left, top = rand(generators, 6).unbind(1)
     scale = torch.where(cropped < 0.5, (0.6 + 0.4 * area).sqrt(), 1.0)
     ratio = torch.where(cropped < 0.5, 1.25 ** (stretch - 0.5), 1.0)  # of width to height: at most 1.25^+-0.5 per side
     width, height = (scale * ratio).clamp(max=1), (scale / ratio).clamp(max=1)

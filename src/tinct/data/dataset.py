@@ -77,7 +77,7 @@ class PreparedSet(Dataset[Batch]):
         return PreparedSet.open, (self.folder, self.split)
 
 
-def keep(batch: Batch) -> Batch:
+def keep(batch: Any) -> Any:
     """The collate function for a set that already gives whole batches."""
     return batch
 

@@ -1,6 +1,7 @@
 """Model families: method x backbone. Importing the package registers them all."""
 
-from tinct.families.base import FAMILIES, Batch, Colorizer, Family, Objective, generators_for
+from tinct.diffusion.noise import generators_for
+from tinct.families.base import FAMILIES, Batch, Colorizer, Family, Objective
 from tinct.registry import discover
 
 discover(__name__)

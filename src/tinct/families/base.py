@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import torch
 from torch import Generator, Tensor, nn
 
 from tinct.diffusion.samplers import Step
@@ -20,21 +19,6 @@ class Batch:
     rgb: Tensor  # uint8 (B, 3, H, W), augmented
     labels: Tensor  # int64 (B,)
     generators: Sequence[Generator]  # one per picture, on the CPU: what is drawn does not depend on the batch
-
-
-def randn(generators: Sequence[Generator], *shape: int) -> Tensor:
-    """Unit Gaussian noise (B, *shape) on the CPU, each picture's from its own generator."""
-    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-
-
-def rand(generators: Sequence[Generator], *shape: int) -> Tensor:
-    """Uniform numbers in [0, 1), (B, *shape), on the CPU, each picture's from its own generator."""
-    return torch.stack([torch.rand(shape, generator=generator) for generator in generators])
-
-
-def generators_for(seeds: Sequence[int]) -> list[Generator]:
-    """One CPU generator per seed: the same seed gives the same picture at any batch size, on any device."""
-    return [Generator().manual_seed(seed) for seed in seeds]
 
 
 class Colorizer(nn.Module):

@@ -27,8 +27,9 @@ from tinct.diffusion import (
     ladder,
     sampler_options,
 )
+from tinct.diffusion.noise import rand, randn
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Colorizer, Objective, rand, randn
+from tinct.families.base import FAMILIES, Batch, Colorizer, Objective
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from tinct.data.augment import AUGMENTATIONS
-from tinct.data.dataset import PreparedSet
+from tinct.data.dataset import PreparedSet, keep
 from tinct.families import Batch, generators_for
 
 VALIDATION = 0  # the "epoch" whose randomness validation uses each time
@@ -63,11 +62,7 @@ class Feed:
         return self._load(np.array_split(self.indices, count), VALIDATION)
 
     def _load(self, batches: list[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
-        loader = DataLoader(self.pictures, batch_sampler=[b.tolist() for b in batches], collate_fn=_whole)
+        loader = DataLoader(self.pictures, batch_sampler=[b.tolist() for b in batches], collate_fn=keep)
         for rgb, labels, indices in loader:
             generators = generators_for(mixed(self.seed, epoch, indices.numpy().astype(np.uint64)).tolist())
             yield Batch(AUGMENTATIONS[self.augment](rgb, generators), labels, generators)
-
-
-def _whole(batch: Any) -> Any:
-    return batch
