@@ -217,7 +217,7 @@ def _drawn(table: Table) -> rich.table.Table:
     """The table for the terminal, turned so that it is narrow: a line per metric, the interval below each mean."""
     title = f"{len(table.pictures)} pictures: mean and 95% interval"
     drawn = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    drawn.add_column("", overflow="fold")
+    drawn.add_column("", overflow="fold", min_width=13)  # the longest word: colourfulness
     for row in table.rows:
         drawn.add_column(escape(row.name), justify="right", overflow="fold")
     for measure in table.measures:
