@@ -15,7 +15,6 @@ from tinct.photo import PhotoOptions, colouring, plan
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
 @photograph_options
 @click.option("--model", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
 @schema_options(leaves(PhotoOptions()))

@@ -11,7 +11,6 @@ from tinct.photo import graying, plan
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...", type=click.Path(path_type=Path))
 @photograph_options
 @click.option("--force", is_flag=True, help="Replace outputs that exist already.")
 def command(

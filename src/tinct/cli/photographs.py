@@ -20,7 +20,7 @@ _ALSO = {"jpg": "jpeg", "tif": "tiff"}
 
 
 def photograph_options(function: F) -> F:
-    """Decorator: where results go and of which kind they are."""
+    """Decorator: which photographs, where results go and of which kind they are."""
     for decorate in (
         click.option("--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
                      show_default=True, help="Refuse larger pictures."),
@@ -29,6 +29,8 @@ def photograph_options(function: F) -> F:
         click.option("--format", metavar="NAME", help=f"Write {', '.join(FORMATS)}; without it each keeps its own format."),
         click.option("-o", "--output", "out", metavar="FILE|FOLDER", type=click.Path(path_type=Path),
                      help="A folder, or with a picture's suffix one file (default: beside the input)."),
+        click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...",
+                       type=click.Path(path_type=Path)),
     ):  # fmt: skip
         function = decorate(function)
     return function

@@ -14,6 +14,8 @@ from tinct import recipes, zoo
 from tinct.cli.common import chosen_values, confirm, console, errors, progress, schema_options, yes_option
 from tinct.config import complete, from_dict, leaves, merge, override
 from tinct.data.dataset import PreparedSet
+from tinct.data.discovery import PREPARED
+from tinct.data.store import METADATA
 from tinct.errors import ConfigError, OutputError
 from tinct.files import checked_name, workspace
 from tinct.training.folder import clear, data_folder, has_checkpoint, occupied, run_folder, stored_config
@@ -129,7 +131,7 @@ def _why_finished(run: Run) -> str:
 
 def _only_set() -> str:
     """The prepared set, if there is exactly one."""
-    sets = sorted(path.parent.name for path in workspace().glob("npzData/*/metadata.json"))
+    sets = sorted(path.parent.name for path in workspace().glob(f"{PREPARED}/*/{METADATA}"))
     if len(sets) == 1:
         return sets[0]
     raise ConfigError(f"--data is missing. Prepared sets: {', '.join(sets) or 'none; make one with `tinct prepare`'}")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tinct.data.discovery import PREPARED
 from tinct.errors import DataError, OutputError
 from tinct.files import read_json, replacing, workspace
 
@@ -20,7 +21,7 @@ def run_folder(name: str) -> Path:
 
 def data_folder(name: str) -> Path:
     """Where a prepared set of that name lives; DataError names what there is."""
-    folder = workspace() / "npzData" / name
+    folder = workspace() / PREPARED / name
     if not folder.is_dir():
         there = sorted(path.name for path in folder.parent.glob("*/")) if folder.parent.is_dir() else []
         raise DataError(
