@@ -37,11 +37,17 @@ def make_pictures(count: int, side: int = 16, seed: int = 0) -> tuple[np.ndarray
 def make_prepared(folder: Path, parts: dict[str, int] | None = None, side: int = 16) -> Path:
     """A prepared set as a raw store: so many pictures per part ("train", "val", "test")."""
     folder.mkdir(parents=True)
-    for number, (part, count) in enumerate((parts or {"train": 40, "test": 8}).items()):
+    parts = parts or {"train": 40, "test": 8}
+    for number, (part, count) in enumerate(parts.items()):
         rgb, labels = make_pictures(count, side, seed=number)
         np.save(folder / f"{part}.rgb.npy", rgb)
         np.save(folder / f"{part}.labels.npy", labels)
-    metadata = {"categories": ["clay", "sky", "leaf", "straw"], "normalization": "none"}
+    metadata = {
+        "categories": ["clay", "sky", "leaf", "straw"],
+        "normalization": "none",
+        "image_shape": {"grayscale": [side, side, 1], "rgb": [side, side, 3]},
+        **{f"{part}_samples": parts.get(part, 0) for part in ("train", "val", "test")},
+    }
     (folder / "metadata.json").write_text(json.dumps(metadata))
     return folder
 

@@ -157,3 +157,20 @@ def test_a_figure_that_fails_keeps_the_old_file(tmp_path):
         figures.sheet({"a": [flat(RED)]}, tmp_path / "sheet.nonsense")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def near(path: Path, color: tuple[int, int, int]) -> int:
+    """Pixels of about this colour."""
+    return int((np.abs(pixels(path).astype(int) - color).max(-1) < 40).sum())
+
+
+def test_compared_curves_draw_every_run_in_its_own_colour(tmp_path):
+    path, one = tmp_path / "compared.png", tmp_path / "one.png"
+    first = [{"epoch": n, "train_loss": 1 / n, "val_loss": 1 / n + 0.05} for n in range(1, 12)]
+    second = [{"epoch": n, "train_loss": 2 / n, "val_loss": None} for n in range(1, 6)]
+    figures.compared_curves({"first_$1$": first, "second": second, "nothing yet": []}, path)
+    figures.compared_curves({"first_$1$": first}, one)
+    blue, red = (68, 119, 170), (238, 102, 119)
+    assert near(path, blue) > 500
+    assert near(path, red) > 200
+    assert near(one, red) == 0
