@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from PIL import Image
 from rich.markup import escape
 
 from tinct import figures, zoo
-from tinct.cli.common import chosen_device, chosen_values, console, device_option, errors, progress, schema_options
+from tinct.cli.common import chosen_device, chosen_values, console, device_option, progress, schema_options
+from tinct.cli.pictures import ListedPictures, sampling_of
 from tinct.config import from_dict, leaves, override
-from tinct.data.listing import ListedPicture, pictures_in
-from tinct.errors import DataError, OutputError
+from tinct.data.listing import pictures_in
+from tinct.errors import OutputError
 from tinct.evaluation import (
     Measured,
     Protocol,
@@ -36,14 +36,13 @@ from tinct.evaluation import (
 )  # fmt: skip
 from tinct.families import Colorizer
 from tinct.files import replacing, write_json
-from tinct.images import MAX_MEGAPIXELS, Samples, read_rgb
+from tinct.images import MAX_MEGAPIXELS, Samples
 from tinct.metrics import METRICS, Prepared, prepare
 from tinct.photo import PhotoOptions, colour_batch
 
 _SHEET_PICTURES, _SHEET_ROWS = 24, 8  # on the contact sheet: in three blocks
 _SHEET_COLUMNS = 7  # truth, both baselines and up to four samples
 _SHEET_SIDE = 256  # px; larger pictures are shrunk for the sheet, those up to a third of it are doubled
-_OF_SAMPLING = ("steps", "sampler", "spacing", "eta", "temperature", "draws", "size")
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -132,9 +131,9 @@ def command(
     ready = _prepared(list(METRICS) if names is None else names.split(","), feature_weights)
     protocol = Protocol(
         min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size, model=model.name,
-        images=_described(images, inside, first, len(listed)), sampling=_sampling(model, options), **_baseline(model),
+        images=_described(images, inside, first, len(listed)), sampling=sampling_of(model, options), **_baseline(model),
     )  # fmt: skip
-    pictures = _Pictures(listed[:first], max_megapixels)
+    pictures = ListedPictures(listed[:first], max_megapixels)
 
     def colour(grays: list[Samples], seeds: list[int]) -> list[Samples]:
         return colour_batch(model, grays, seeds, options)
@@ -145,23 +144,6 @@ def command(
         console.print(f"- {remark}", markup=False)
     _write(table, ready.missing, rows, targets)
     return 1 if pictures.failed else 0
-
-
-class _Pictures:
-    """The listed pictures, read one by one; those that can't be read are said and counted."""
-
-    def __init__(self, listed: list[ListedPicture], max_megapixels: float) -> None:
-        self.listed, self.max_megapixels, self.failed = listed, max_megapixels, 0
-
-    def __iter__(self) -> Iterator[tuple[str, Samples]]:
-        for picture in self.listed:
-            try:
-                rgb = read_rgb(picture.read(), name=picture.name, max_megapixels=self.max_megapixels)
-            except DataError as error:
-                self.failed += 1
-                errors.print(f"[red]failed[/red]  {escape(str(error))}")
-                continue
-            yield picture.name, rgb
 
 
 def _prepared(names: list[str], feature_weights: str | None) -> Prepared:
@@ -177,11 +159,11 @@ def _prepared(names: list[str], feature_weights: str | None) -> Prepared:
     raise AssertionError("prepare ends with Prepared")
 
 
-def _run(records: Iterable[Measured | Table], pictures: _Pictures) -> tuple[Table, dict[str, list[Samples]]]:
+def _run(records: Iterable[Measured | Table], pictures: ListedPictures) -> tuple[Table, dict[str, list[Samples]]]:
     """The table, and the pictures of the contact sheet by column."""
     rows: dict[str, list[Samples]] = {}
     with progress(transient=True) as bar:
-        task = bar.add_task("pictures", total=len(pictures.listed))
+        task = bar.add_task("pictures", total=len(pictures))
         for record in records:
             if isinstance(record, Table):
                 return record, rows
@@ -190,14 +172,6 @@ def _run(records: Iterable[Measured | Table], pictures: _Pictures) -> tuple[Tabl
                 kept = rows.setdefault(column, [])
                 kept.extend(figures.reduced(picture, _SHEET_SIDE) for picture in batch[: _SHEET_PICTURES - len(kept)])
     raise AssertionError("evaluate ends with a Table")
-
-
-def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
-    """How the model colours: what was asked for, else its own defaults."""
-    defaults = {"draws": model.draws, "size": model.working_size}
-    own = {key: defaults.get(key, getattr(model.options, key, None)) for key in _OF_SAMPLING}
-    given = {key: value for key, value in asdict(options).items() if value is not None}
-    return {key: value for key in _OF_SAMPLING if (value := given.get(key, own[key])) is not None}
 
 
 def _baseline(model: Colorizer) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def evaluate(
     protocol = protocol or Protocol()
     model = f"model {protocol.model}" if protocol.model in _ROWS else protocol.model
     tally = _Tally()
-    for batch in _batches(_coloured(pictures, protocol.min_spread, tally), protocol.batch_size):
+    for batch in batches(_coloured(pictures, protocol.min_spread, tally), protocol.batch_size):
         results = _results(batch, colour, protocol, model, tally)
         for index, (_, name, rgb) in enumerate(batch):
             tally.names.append(name)
@@ -94,7 +94,7 @@ def _coloured(pictures: Iterable[tuple[str, Rgb]], least: float, tally: _Tally) 
             tally.dropped.append(name)
 
 
-def _batches(pictures: Iterable[tuple[int, str, Rgb]], size: int) -> Iterator[Batch]:
+def batches(pictures: Iterable[tuple[int, str, Rgb]], size: int) -> Iterator[Batch]:
     """Batches of at most `size` pictures and, beyond one picture, of a bounded number of pixels."""
     batch: Batch = []
     for picture in pictures:
