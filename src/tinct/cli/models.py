@@ -1,4 +1,4 @@
-"""`tinct models`: lists and shows models, and exports a run's best weights to a small file."""
+"""`tinct models`: lists, shows, compares and deletes models, exports their weights, and colours test pictures with them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.table import Table
 
 from tinct import weights, zoo
 from tinct.cli.common import console
+from tinct.cli.models_results import results
+from tinct.cli.models_runs import compare, delete
 from tinct.errors import OutputError
 from tinct.files import read_json
 
@@ -17,12 +19,15 @@ from tinct.files import read_json
 @click.group(invoke_without_command=True, context_settings={"max_content_width": 110})
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """List and show models, bundled and your own.
+    """List, show and compare models, bundled and your own.
 
     \b
     tinct models
     tinct models show photo
+    tinct models compare first second
+    tinct models results --model first
     tinct models export first first.safetensors
+    tinct models delete first
     """
     if ctx.invoked_subcommand is None:
         list_models()
@@ -37,7 +42,12 @@ def list_command() -> None:
 @command.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Show what a model's weights say of themselves, as JSON."""
+    """Show what a model's weights say of themselves, as JSON.
+
+    \b
+    tinct models show photo
+    tinct models show first
+    """
     click.echo(json.dumps(zoo.load(name).header, indent=2, ensure_ascii=False))
 
 
@@ -49,7 +59,12 @@ def show(name: str) -> None:
 @click.option("--licence", metavar="TEXT", help="Terms to record in the header.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def export(name: str, file: Path, new_name: str | None, metrics: Path | None, licence: str | None, force: bool) -> None:
-    """Write a model's weights in float16, with a header that says what they are, to FILE (.safetensors)."""
+    """Write a model's weights in float16, with a header that says what they are, to FILE (.safetensors).
+
+    \b
+    tinct models export first first.safetensors
+    tinct models export first album.safetensors --as album --licence "CC BY 4.0"
+    """
     if file.suffix != ".safetensors":
         raise OutputError(f"{file}: weights are written as .safetensors")
     if file.exists() and not force:
@@ -58,6 +73,11 @@ def export(name: str, file: Path, new_name: str | None, metrics: Path | None, li
     notes = {"name": new_name or file.stem, "licence": licence, "metrics": read_json(metrics) if metrics else None}
     weights.save(file, state, {**header, **{key: value for key, value in notes.items() if value is not None}})
     console.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+command.add_command(compare)
+command.add_command(results)
+command.add_command(delete)
 
 
 def list_models() -> None:

@@ -9,14 +9,20 @@ from typing import Any
 
 from tinct.data.discovery import PREPARED
 from tinct.errors import DataError, OutputError
-from tinct.files import read_json, replacing, workspace
+from tinct.files import read_json, replacing, workspace, write_json
+from tinct.weights import load_checkpoint
 
-CONFIG, LAST, BEST = "config.json", "last.pth", "best_model.pth"
+CONFIG, HISTORY, LAST, BEST = "config.json", "training_history.json", "last.pth", "best_model.pth"
 
 
 def run_folder(name: str) -> Path:
     """Where a run of that name lives."""
     return workspace() / "models" / name
+
+
+def run_names() -> list[str]:
+    """The runs of the workspace, whether they are finished or not."""
+    return sorted(path.parent.name for path in workspace().glob(f"models/*/{CONFIG}"))
 
 
 def data_folder(name: str) -> Path:
@@ -50,6 +56,16 @@ def stored_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def stored_history(folder: Path) -> list[dict[str, Any]]:
+    """training_history.json of a run, a row per epoch; empty before the first is done."""
+    if not (folder / HISTORY).is_file():
+        return []
+    rows = read_json(folder / HISTORY)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "train_loss" in row for row in rows):
+        raise DataError(f"{folder / HISTORY}: not the history of a training run")
+    return rows
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Whether a run can go on."""
     return (folder / LAST).is_file() or bool(epoch_checkpoints(folder))
@@ -62,7 +78,7 @@ def epoch_checkpoint(folder: Path, epoch: int) -> Path:
 
 def epoch_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of epochs, oldest first."""
-    return sorted(folder.glob("checkpoint_epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
+    return sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch)
 
 
 def newest(folder: Path) -> Path:
@@ -78,3 +94,25 @@ def link(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copy2(source, temporary)
+
+
+def rewind(folder: Path, history: list[dict[str, Any]]) -> None:
+    """Removes what came after the last epoch of `history`; the best is then the best of what is left of its stage."""
+    last = history[-1] if history else {"epoch": 0}
+    losses = {
+        row["epoch"]: row["train_loss"] if row["val_loss"] is None else row["val_loss"]
+        for row in history
+        if row.get("stage") == last.get("stage")
+    }
+    if (folder / BEST).is_file() and load_checkpoint(folder / BEST)["epoch"] > last["epoch"]:
+        left = [path for path in epoch_checkpoints(folder) if _epoch(path) in losses]
+        link(min(left, key=lambda path: losses[_epoch(path)]), folder / BEST)
+    for path in (*epoch_checkpoints(folder), *folder.glob("samples_epoch_*.png")):
+        if _epoch(path) > last["epoch"]:
+            path.unlink()
+    write_json(folder / HISTORY, history)
+
+
+def _epoch(path: Path) -> int:
+    """The epoch that a file is named after."""
+    return int(path.stem.rpartition("_")[2])
