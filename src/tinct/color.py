@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tinct.registry import Registry
 
@@ -73,8 +74,22 @@ class ColorSpace(Protocol):
         """Network units and the gray (B, 1, H, W) in levels 0..255 they belong to -> chroma (B, 2, H, W) in levels."""
         ...
 
+    def picture(self, x: Tensor, gray: Tensor) -> Tensor:
+        """What network units (B, channels, h, w) look like: float rgb in levels, as large as the gray (B, 1, H, W).
+
+        For losses: differentiable. A space that writes chroma alone takes its luma from the gray.
+        """
+        ...
+
 
 SPACES: Registry[ColorSpace] = Registry("color space")
+
+
+def _on_luma(space: ColorSpace, x: Tensor, gray: Tensor) -> Tensor:
+    """A picture of the gray's luma in the chroma of x, brought up to its size as a photograph's is."""
+    chroma = space.cbcr(x, F.avg_pool2d(gray, gray.shape[-1] // x.shape[-1]))
+    chroma = F.interpolate(chroma, gray.shape[-2:], mode="bicubic")
+    return torch.stack(fit_gamut(gray.squeeze(-3), chroma), dim=-3)
 
 
 class _Rgb:
@@ -88,6 +103,9 @@ class _Rgb:
 
     def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
         return rgb_to_cbcr((x.clamp(-1, 1) + 1) * 127.5)
+
+    def picture(self, x: Tensor, gray: Tensor) -> Tensor:
+        return F.interpolate((x.clamp(-1, 1) + 1) * 127.5, gray.shape[-2:], mode="bilinear")
 
 
 class _YCbCr:
@@ -104,6 +122,9 @@ class _YCbCr:
     def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
         return x * self.std + x.new_tensor(self.mean).view(2, 1, 1)
 
+    def picture(self, x: Tensor, gray: Tensor) -> Tensor:
+        return _on_luma(self, x, gray)
+
 
 class _Lab:
     """a and b of CIELAB. Going back, the L* is found for which the colour has the luma that the gray says."""
@@ -118,6 +139,9 @@ class _Lab:
     def cbcr(self, x: Tensor, gray: Tensor) -> Tensor:
         ab = (x * self.scale).clamp(-128, 128)
         return rgb_to_cbcr(lab_to_rgb(torch.cat([_lightness_with_luma(gray, ab), ab], dim=-3)))
+
+    def picture(self, x: Tensor, gray: Tensor) -> Tensor:
+        return _on_luma(self, x, gray)
 
 
 def _lightness_with_luma(gray: Tensor, ab: Tensor) -> Tensor:
@@ -160,7 +184,7 @@ _DELTA = 6 / 29
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """CIELAB (..., 3, H, W) of sRGB in levels (CIE 15:2004, D65). Values below 0 go through the curves' odd extension."""
     linear = _linear(rgb / 255)
-    f = _lab_curve(torch.einsum("ij,...jhw->...ihw", rgb.new_tensor(_TO_XYZ), linear))
+    f = _lab_curve(_mixed(rgb.new_tensor(_TO_XYZ), linear))
     fx, fy, fz = f.unbind(-3)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
 
@@ -172,7 +196,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     f = torch.stack([fy + a / 500, fy, fy - b / 200], dim=-3)
     xyz = torch.where(f > _DELTA, f**3, 3 * _DELTA**2 * (f - 4 / 29))
     inverse = torch.linalg.inv(torch.tensor(_TO_XYZ, dtype=torch.float64)).to(lab)
-    return 255 * _companded(torch.einsum("ij,...jhw->...ihw", inverse, xyz))
+    return 255 * _companded(_mixed(inverse, xyz))
+
+
+def _mixed(matrix: Tensor, colour: Tensor) -> Tensor:
+    """The colour (..., 3, H, W) times a 3 x 3 matrix; not by a matrix product, which autocast would round to bfloat16."""
+    return (matrix[:, :, None, None] * colour.unsqueeze(-4)).sum(dim=-3)
 
 
 def _lightness(y: Tensor) -> Tensor:

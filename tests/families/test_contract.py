@@ -11,7 +11,7 @@ from tinct.color import SPACES, compose, luma
 from tinct.config import from_dict, to_dict
 from tinct.diffusion import SAMPLERS, SPACINGS
 from tinct.errors import ConfigError, UnknownName
-from tinct.families import FAMILIES, Batch, Colorizer, generators_for
+from tinct.families import FAMILIES, Batch, Colorizer, Objective, generators_for
 
 NETWORKS = {
     "unet": {"features": [8, 16], "time_embedding": 16},
@@ -30,6 +30,11 @@ def options_of(name: str, **changes):
 def built(name: str, **changes) -> Colorizer:
     torch.manual_seed(0)
     return FAMILIES[name].build(options_of(name, **changes)).eval()
+
+
+def players_of(name: str, model: Colorizer) -> list[Objective]:
+    """Those of four categories, with the family's own losses."""
+    return FAMILIES[name].objectives(model, FAMILIES[name].Losses(), 4)
 
 
 def trembling(model: Colorizer) -> Colorizer:
@@ -63,7 +68,7 @@ def coloured(model: Colorizer, rgb: Tensor, seeds, **options) -> Tensor:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_overfits_eight_pictures(name, rgb):
     model = built(name).train()
-    players = FAMILIES[name].objectives(model, 4)
+    players = players_of(name, model)
     optimizers = [torch.optim.Adam(player.parameters(), 3e-3) for player in players]
 
     def loss() -> float:
@@ -196,7 +201,7 @@ def test_the_walk_starts_at_the_mean_that_the_network_sees(rgb):
 def test_the_loss_against_a_slow_one(name, count, target, rgb):
     """One picture and one level at a time; random numbers in the order that is written: the levels, then the noise."""
     model = trembling(built(name, levels_per_picture=count, target=target, mean_weight=0.5))
-    (player,) = FAMILIES[name].objectives(model, 4)
+    (player,) = players_of(name, model)
     player.eval()
     with torch.no_grad():
         losses = player(batch_of(rgb, range(COUNT)))
@@ -226,19 +231,19 @@ def test_a_model_that_has_learned_nothing_has_a_loss_of_one(rgb):
     with torch.no_grad():
         model.network.out.weight.zero_()
         model.network.out.bias.zero_()
-        (player,) = FAMILIES["unetddpm"].objectives(model, 4)
+        (player,) = players_of("unetddpm", model)
         losses = [player(batch_of(rgb, range(8 * i, 8 * i + 8)))["mse"] for i in range(8)]
     assert torch.stack(losses).mean() == pytest.approx(1, abs=0.03)
 
 
 def test_categories_are_taught_only_where_asked(rgb):
-    assert "category" not in FAMILIES["splitdpm"].objectives(built("splitdpm"), 4)[0](batch_of(rgb, range(8)))
+    assert "category" not in players_of("splitdpm", built("splitdpm"))[0](batch_of(rgb, range(8)))
     model = built("splitdpm", category_weight=0.5)
-    (player,) = FAMILIES["splitdpm"].objectives(model, 4)
+    (player,) = players_of("splitdpm", model)
     assert player(batch_of(rgb, range(8)))["category"].item() == pytest.approx(0.5 * np.log(4), rel=0.3)
     assert not any("guess" in name for name in model.state_dict())  # only training needs it
     with pytest.raises(ConfigError, match="the backbone 'unet' has no encoder to teach"):
-        FAMILIES["unetddpm"].objectives(built("unetddpm", category_weight=0.5), 4)
+        players_of("unetddpm", built("unetddpm", category_weight=0.5))
 
 
 def test_classes_condition_and_are_sometimes_hidden_in_training(rgb):
@@ -252,7 +257,7 @@ def test_classes_condition_and_are_sometimes_hidden_in_training(rgb):
         *_, many = model.sample(gray, generators=generators_for(range(4)), labels=labels, steps=2)
         *_, second = model.sample(gray[1:], generators=generators_for([2, 3]), labels=labels[1:], steps=2)
     assert_close(many.x_0[2:], second.x_0, rtol=1e-4, atol=1e-4)
-    (player,) = FAMILIES["unetddpm"].objectives(model, 4)
+    (player,) = players_of("unetddpm", model)
     seen = []
     model.network.labels.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     for step in range(60):
@@ -260,7 +265,7 @@ def test_classes_condition_and_are_sometimes_hidden_in_training(rgb):
     hidden = (torch.cat(seen) == 4).float().mean()
     assert 0.06 < hidden < 0.15
     with pytest.raises(ConfigError, match="classes = 3: the set has 4 categories"):
-        FAMILIES["unetddpm"].objectives(built("unetddpm", classes=3), 4)
+        players_of("unetddpm", built("unetddpm", classes=3))
 
 
 @pytest.mark.parametrize(

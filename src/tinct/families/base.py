@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Generator, Tensor, nn
@@ -52,26 +53,42 @@ class Colorizer(nn.Module):
 
 
 class Objective(nn.Module):
-    """One player of a training: its forward gives named, already weighted losses whose sum is minimized."""
+    """One player of a training: its forward gives named, already weighted losses whose sum is minimized.
+
+    The first player is the model's own. A training may have several stages; the loop says in `stage` which one it is in, and
+    leaves a player alone before its `from_stage`.
+    """
 
     name: str
+    stage: int = 1
+    from_stage: int = 1
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalar losses by name."""
         raise TypeError(f"{type(self).__name__} has no loss")
+
+    def loss_state(self) -> dict[str, Any]:
+        """What a checkpoint says of the losses, under the published names."""
+        return {"mse_weight": 1.0, "perceptual_weight": 0.0, "adversarial_weight": 0.0, "use_gan": False}
 
 
 class Family(Protocol):
     """A row of the table: how a named family is built and trained."""
 
     Options: type  # a frozen dataclass: the model's part of the schema
+    Losses: type  # a frozen dataclass: the losses' part
 
     def build(self, options: Any) -> Colorizer:
         """The model, freshly initialized from the global random state."""
         ...
 
-    def objectives(self, model: Colorizer, categories: int) -> list[Objective]:
-        """The players that train it on a set of so many categories: one for most, two for an adversarial family."""
+    def objectives(
+        self, model: Colorizer, losses: Any, categories: int, feature_weights: Path | None = None
+    ) -> list[Objective]:
+        """The players that train it on a set of so many categories: one for most, two for an adversarial family.
+
+        `feature_weights` is where the user has the weights of networks that losses look through.
+        """
         ...
 
 

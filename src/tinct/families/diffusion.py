@@ -1,4 +1,4 @@
-"""Conditional diffusion: a denoiser learns to take noise off colour, given the gray photograph.
+"""Conditional diffusion: a denoiser takes noise off colour, step by step, given the gray photograph.
 
 Legend as in `tinct.diffusion`: x_0 colour in network units, x_t = alpha x_0 + sigma eps.
 """
@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from tinct.color import SPACES, luma
+from tinct.color import SPACES
 from tinct.config import option, variant
 from tinct.diffusion import (
     SAMPLERS,
@@ -23,13 +22,12 @@ from tinct.diffusion import (
     Level,
     Schedule,
     Step,
-    diffuse,
     ladder,
     sampler_options,
 )
-from tinct.diffusion.noise import rand, randn
+from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Colorizer, Objective
+from tinct.families.base import Colorizer
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
@@ -82,7 +80,7 @@ def unit_gray(gray: Tensor) -> Tensor:
     return gray / 127.5 - 1
 
 
-def _repeated(features: Features, count: int) -> Features:
+def repeated(features: Features, count: int) -> Features:
     """Each picture's features `count` times in a row."""
     return tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
 
@@ -124,7 +122,7 @@ class DiffusionColorizer(Colorizer):
         each = len(generators) // len(gray)  # samples per picture; the picture is encoded once for all of them
         assert len(generators) == each * len(gray) > 0, "as many generators for every picture"
         labels = None if labels is None else labels.repeat_interleave(each)
-        features = _repeated(self.network.encode(unit_gray(gray)), each)
+        features = repeated(self.network.encode(unit_gray(gray)), each)
         mean = self.network.mean(features)
 
         def fresh(like: Tensor) -> Tensor:
@@ -149,75 +147,3 @@ class DiffusionColorizer(Colorizer):
     def stages(self) -> list[nn.Module]:
         """See Colorizer."""
         return self.network.stages()
-
-
-class Denoising(Objective):
-    """Mean squared error of the prediction at levels drawn uniformly over the schedule (Ho et al. 2020, eq. 14)."""
-
-    name = "denoiser"
-
-    def __init__(self, model: DiffusionColorizer, categories: int) -> None:
-        super().__init__()
-        self.model = model
-        if 0 < model.options.classes < categories:
-            raise ConfigError(f"classes = {model.options.classes}: the set has {categories} categories; 0 = none")
-        width, weighted = model.network.summary_width, model.options.category_weight > 0
-        if weighted and not width:
-            raise ConfigError(
-                f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0"
-            )
-        self.guess = nn.Linear(width, categories) if weighted else None  # only training needs it
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Losses "mse" (1 = nothing learned, with unit-variance targets), "mean" with a mean head, "category" if weighted."""
-        model, options = self.model, self.model.options
-        x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
-        features = model.network.encode(unit_gray(luma(batch.rgb).float()))
-        prediction, wanted = self._predict(batch, x_0, features)
-        losses = {"mse": F.mse_loss(prediction, wanted)}
-        mean = model.network.mean(features)
-        if mean is not None:
-            losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
-        if self.guess is not None:
-            scores = self.guess(model.network.summary(features))
-            losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
-        return losses
-
-    def _predict(self, batch: Batch, x_0: Tensor, features: Features) -> tuple[Tensor, Tensor]:
-        """Prediction and target at K levels per picture, one from each K-th of the schedule: (B K, C, h, w)."""
-        model, count = self.model, self.model.options.levels_per_picture
-        strata = (torch.arange(count) + rand(batch.generators, count)) / count
-        t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
-        eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
-        x_0, labels = x_0.repeat_interleave(count, dim=0), self._labels(batch).repeat_interleave(count)
-        level = model.schedule.levels(t)
-        prediction = model.network(diffuse(x_0, eps, level), level, _repeated(features, count), labels)
-        return prediction, model.target.of(x_0, eps, level)
-
-    def _labels(self, batch: Batch) -> Tensor:
-        """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
-        if not self.model.options.classes:
-            return batch.labels
-        hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
-        return batch.labels.masked_fill(hidden, -1)
-
-
-class DiffusionFamily:
-    """A row of the table: diffusion with these options."""
-
-    def __init__(self, options: type[DiffusionOptions]) -> None:
-        self.Options = options
-
-    def build(self, options: DiffusionOptions) -> DiffusionColorizer:
-        """See Family."""
-        return DiffusionColorizer(options)
-
-    def objectives(self, model: Colorizer, categories: int) -> list[Objective]:
-        """See Family."""
-        assert isinstance(model, DiffusionColorizer)
-        return [Denoising(model, categories)]
-
-
-FAMILIES.add("unetddpm")(DiffusionFamily(DiffusionOptions))
-FAMILIES.add("unetddim")(DiffusionFamily(DdimOptions))
-FAMILIES.add("splitdpm")(DiffusionFamily(SplitOptions))

@@ -91,17 +91,12 @@ def prepare(names: Sequence[str], feature_weights: str | None = None) -> Iterato
     for network in dict.fromkeys(METRICS[name].features for name in names):
         if network is None:
             continue
-        path = features.find(network, feature_weights)
-        published = features.FEATURES[network].published
         try:
-            if path is None:
-                yield from features.download(published)
+            path = yield from features.obtain(network, feature_weights)
         except features.NotAvailable as error:
-            reasons[network] = (
-                f"not available: {published.file} ({error}). To have it, {features.how_to_get(published)}."
-            )
+            reasons[network] = str(error)
         else:
-            loaded[network] = features.load(network, path or features.cache_folder() / published.file)
+            loaded[network] = features.load(network, path)
     needed = {name: METRICS[name].features for name in names}
     measures = tuple(Measure(name, loaded[network]) for name, network in needed.items() if network in loaded)
     yield Prepared(measures, {name: reasons[network] for name, network in needed.items() if network in reasons})

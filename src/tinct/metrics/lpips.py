@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 
 from tinct.metrics.base import metric
-from tinct.nets.features import Taps
+from tinct.nets.taps import Taps, imagenet_units
 
-# What LPIPS subtracts from and divides pictures in [-1, 1] by (Zhang et al. 2018, "ScalingLayer" of their code).
-_SHIFT = (-0.030, -0.088, -0.188)
-_SCALE = (0.458, 0.448, 0.450)
 _STRIP_NUMBERS = 1 << 22  # of a tap compared at once
 
 
@@ -28,7 +25,7 @@ def lpips_squeeze(truth: Tensor, result: Tensor, network: Taps) -> Tensor:
 def lpips(first: Tensor, second: Tensor, network: Taps, weights: tuple[Tensor, ...]) -> Tensor:
     """LPIPS (N,) of pictures (N, 3, H, W) in [-1, 1]; `weights` has one (C,) per tap of the network."""
     total = first.new_zeros(len(first))
-    walks = network.walk(_scaled(first)), network.walk(_scaled(second))
+    walks = network.walk(imagenet_units(first)), network.walk(imagenet_units(second))
     for one, other, weight in zip(*walks, weights, strict=True):  # each (N, C, h, w)
         total = total + _distance(one, other, weight)
     return total
@@ -52,11 +49,6 @@ def heads(backbone: str) -> tuple[Tensor, ...]:
     path = Path(package.origin).parent / "functional" / "image" / "lpips_models" / f"{backbone}.pth"
     state = torch.load(path, map_location="cpu", weights_only=True)
     return tuple(state[f"lin{tap}.model.1.weight"].flatten() for tap in range(len(state)))
-
-
-def _scaled(pictures: Tensor) -> Tensor:
-    shift, scale = (pictures.new_tensor(values).view(3, 1, 1) for values in (_SHIFT, _SCALE))
-    return (pictures - shift) / scale
 
 
 def _unit(features: Tensor) -> Tensor:

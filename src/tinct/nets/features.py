@@ -12,15 +12,16 @@ import os
 import pickle
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tinct.errors import WeightsError
 from tinct.files import replacing
+from tinct.nets.taps import Taps, squeezenet1_1, vgg16
 from tinct.registry import Registry
 
 
@@ -33,64 +34,17 @@ class Published:
     address: str
 
 
-class Taps(nn.Module):
-    """A chain of layers whose outputs at `taps` are the features; `channels` says how many each of them has."""
-
-    def __init__(self, layers: Sequence[nn.Module], taps: Sequence[int], channels: Sequence[int]) -> None:
-        super().__init__()
-        self.features = nn.Sequential(*layers)
-        self.taps = tuple(taps)
-        self.channels = tuple(channels)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Pictures (B, 3, H, W) in the network's own units -> the output (B, C, h, w) of each tap."""
-        return tuple(self.walk(x))
-
-    def walk(self, x: Tensor) -> Iterator[Tensor]:
-        """The same, tap by tap, so that only one of them need be held."""
-        for index, layer in enumerate(self.features):
-            x = layer(x)
-            if index in self.taps:
-                yield x
-
-
-class Fire(nn.Module):
-    """Squeeze to few channels, expand by 1x1 and 3x3 side by side (Iandola et al. 2016, 1602.07360, section 3.1)."""
-
-    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(channels, squeezed, 1)
-        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
-        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) -> (B, 2 expanded, H, W)."""
-        x = self.squeeze(x).relu_()
-        return torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1).relu_()
-
-
-def squeezenet1_1() -> Taps:
-    """SqueezeNet 1.1 without its classifier, tapped where LPIPS taps it. The smallest side it takes is 17 pixels."""
-
-    def pool() -> nn.Module:
-        return nn.MaxPool2d(3, 2, ceil_mode=True)
-
-    layers = [
-        *(nn.Conv2d(3, 64, 3, 2), nn.ReLU(inplace=True), pool()),
-        *(Fire(64, 16, 64), Fire(128, 16, 64), pool()),
-        *(Fire(128, 32, 128), Fire(256, 32, 128), pool()),
-        *(Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)),
-    ]
-    return Taps(layers, taps=(1, 4, 7, 9, 10, 11, 12), channels=(64, 128, 256, 384, 384, 512, 512))
-
-
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network and the file it is published in; keys of the file that begin with `unused` are not needed."""
+    """A network, the file it is published in, and the smallest side in pixels of the pictures it takes.
+
+    Keys of the file that begin with one of `unused` are not needed.
+    """
 
     build: Callable[[], Taps]
     published: Published
-    unused: str
+    unused: tuple[str, ...]
+    smallest_side: int
 
 
 FEATURES: Registry[FeatureNetwork] = Registry("feature network")
@@ -102,7 +56,20 @@ FEATURES.add("squeezenet1_1")(
             "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
             "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
         ),
-        unused="classifier.",
+        unused=("classifier.",),
+        smallest_side=17,
+    )
+)
+FEATURES.add("vgg16")(
+    FeatureNetwork(
+        vgg16,
+        Published(
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+        ),
+        unused=("classifier.", "features.24.", "features.26.", "features.28."),
+        smallest_side=8,
     )
 )
 
@@ -151,11 +118,6 @@ def find(name: str, given: str | Path | None = None) -> Path | None:
     return cached
 
 
-def how_to_get(published: Published) -> str:
-    """What a user can do about a weight file that is not there."""
-    return f"get {published.address} and give its folder with --feature-weights or TINCT_FEATURE_WEIGHTS"
-
-
 def download(published: Published, folder: Path | None = None) -> Iterator[Downloaded]:
     """Fetches a published file into the cache (or `folder`); it appears there only when its hash is right.
 
@@ -169,6 +131,22 @@ def download(published: Published, folder: Path | None = None) -> Iterator[Downl
             _require_hash(temporary, published, address)
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotAvailable(f"download from {address} failed: {error}") from None
+
+
+def obtain(name: str, given: str | Path | None = None) -> Generator[Downloaded, None, Path]:
+    """The weight file of a network, as `find` finds it, else downloaded into the cache; the records tell of the download.
+
+    NotAvailable says which file is missing and what can be done about it.
+    """
+    published = FEATURES[name].published
+    path = find(name, given)
+    try:
+        if path is None:
+            yield from download(published)
+    except NotAvailable as error:
+        how = f"get {published.address} and give its folder with --feature-weights or TINCT_FEATURE_WEIGHTS"
+        raise NotAvailable(f"not available: {published.file} ({error}). To have it, {how}.") from None
+    return path or cache_folder() / published.file
 
 
 def load(name: str, path: Path) -> Loaded:
@@ -239,7 +217,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _check(path: Path, name: str, state: dict[str, Tensor], wanted: dict[str, Tensor], unused: str) -> None:
+def _check(path: Path, name: str, state: dict[str, Tensor], wanted: dict[str, Tensor], unused: tuple[str, ...]) -> None:
     """WeightsError unless `state` has exactly the wanted tensors, besides those that are not needed."""
     missing = [key for key in wanted if key not in state]
     surplus = [key for key in state if key not in wanted and not key.startswith(unused)]

@@ -1,0 +1,134 @@
+"""Judges of pictures that training looks through: a perceptual network, and the discriminator of an adversarial game.
+
+They are no part of a player's weights, so that neither the average nor a checkpoint holds them; the discriminator is a
+player of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from tinct.config import option
+from tinct.errors import ConfigError
+from tinct.families.base import Batch, Objective
+from tinct.losses import ADVERSARIAL, perceptual
+from tinct.nets import features
+from tinct.nets.patchgan import PatchGan
+
+NETWORKS = {"vgg16": "vgg16", "squeezenet": "squeezenet1_1"}  # by the names that users write
+
+
+@dataclass(frozen=True)
+class PerceptualOptions:
+    """Difference of pictures as a network trained on ImageNet sees it."""
+
+    weight: float = option(0.0, "of the perceptual loss, 0.1 to 0.5; 0 = off", low=0.0)
+    network: str = option("vgg16", "that it looks through", choices=lambda: list(NETWORKS))
+    from_stage: int = option(1, "stage of the training in which it sets in", low=1)
+
+
+@dataclass(frozen=True)
+class AdversarialOptions:
+    """The game with a discriminator that learns to tell the model's colours from true ones."""
+
+    weight: float = option(0.0, "of the adversarial loss, 0.01 to 0.05; 0 = off", low=0.0)
+    kind: str = option("bce", "of adversarial loss", choices=lambda: list(ADVERSARIAL))
+    from_stage: int = option(1, "stage of the training in which it sets in", low=1)
+    width: int = option(64, "of the discriminator's first layer", low=8)
+
+
+class Perceptual:
+    """The perceptual loss with its network, which is made ready here; WeightsError says what to do when it can't be had."""
+
+    def __init__(self, options: PerceptualOptions, feature_weights: Path | None, size: int) -> None:
+        name = NETWORKS[options.network]
+        smallest = features.FEATURES[name].smallest_side
+        if size < smallest:
+            raise ConfigError(
+                f"loss.perceptual.network = {options.network}: takes pictures of {smallest} px or more, not {size} px. "
+                f"Choose among {', '.join(NETWORKS)}, or set loss.perceptual.weight=0"
+            )
+        self.options, self.network = options, features.load(name, _file(options, feature_weights)).network
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, results: Tensor, truths: Tensor) -> Tensor:
+        """See `losses.perceptual`."""
+        return perceptual(results, truths, self.network.to(results.device))
+
+
+def _file(options: PerceptualOptions, feature_weights: Path | None) -> Path:
+    records = features.obtain(NETWORKS[options.network], feature_weights)
+    try:
+        while True:
+            next(records)
+    except StopIteration as done:
+        path: Path = done.value
+        return path
+    except features.NotAvailable as error:
+        others = " or ".join(name for name in NETWORKS if name != options.network)
+        raise features.NotAvailable(
+            f"the perceptual loss looks through {options.network}: {error} "
+            f"Or choose another network: --set loss.perceptual.network={others}."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the model's player has shown to the discriminator in a step: N results without gradients, their B truths.
+
+    gray (B, 1, H, W) and both pictures (., 3, H, W) are in [-1, 1]; trust (N,) says how much each result counts.
+    """
+
+    gray: Tensor
+    results: Tensor
+    truths: Tensor
+    trust: Tensor
+
+
+class Adversary:
+    """The discriminator as the model's player sees it, and what was shown to it and it has not yet learned from."""
+
+    def __init__(self, options: AdversarialOptions, size: int) -> None:
+        if size < PatchGan.smallest_side:
+            raise ConfigError(
+                f"loss.adversarial: the patch discriminator needs pictures of {PatchGan.smallest_side} px or more, "
+                f"not {size} px. Set loss.adversarial.weight=0"
+            )
+        self.options, self.judge, self.loss = options, PatchGan(options.width), ADVERSARIAL[options.kind]
+        self.shown: deque[Shown] = deque()
+
+    def fooled(self, gray: Tensor, results: Tensor) -> Tensor:
+        """How far the discriminator is from taking each result for true, (N,): no gradient reaches its weights."""
+        frozen = {name: parameter.detach() for name, parameter in self.judge.named_parameters()}
+        scores = functional_call(self.judge, frozen, (_each(gray, results), results))
+        return self.loss(scores, True)
+
+
+class Discriminator(Objective):
+    """Learns to tell true colours from the model's, for the same gray (Isola et al. 2017, eq. 1, halved as they do)."""
+
+    name = "discriminator"
+
+    def __init__(self, adversary: Adversary) -> None:
+        super().__init__()
+        self.judge, self.from_stage = adversary.judge, adversary.options.from_stage
+        self._adversary = adversary
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss "discriminator" of what the model's player showed of this batch just before."""
+        shown = self._adversary.shown.popleft()
+        trust = shown.trust.view(len(shown.truths), -1).mean(dim=1)  # of all results of a truth
+        true = self._adversary.loss(self.judge(shown.gray, shown.truths), True)
+        false = self._adversary.loss(self.judge(_each(shown.gray, shown.results), shown.results), False)
+        return {"discriminator": 0.5 * ((trust * true).mean() + (shown.trust * false).mean())}
+
+
+def _each(gray: Tensor, results: Tensor) -> Tensor:
+    """The gray (N, 1, H, W) of each of N results."""
+    return gray.repeat_interleave(len(results) // len(gray), dim=0)
