@@ -27,9 +27,15 @@ def option(
     choices: Callable[[], Sequence[str]] | None = None,
     low: float | None = None,
     high: float | None = None,
+    joined: bool = False,
 ) -> Any:
-    """A dataclass field with its help, the names it may take (asked when needed) and its inclusive bounds."""
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+    """A dataclass field with its help, the names it may take (asked when needed) and its inclusive bounds.
+
+    A tuple of numbers that is `joined` is written 3+2, and as a plain number when it has one.
+    """
+    return field(
+        default=default, metadata={"help": help, "choices": choices, "low": low, "high": high, "joined": joined}
+    )
 
 
 def variant(by: str, types_of: Callable[[str], type], help: str) -> Any:
@@ -58,7 +64,7 @@ def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
             continue
         choices = item.metadata.get("choices")
         names = tuple(choices()) if choices else None
-        yield Leaf(prefix + item.name, hints[item.name], value, item.metadata.get("help", ""), names)
+        yield Leaf(prefix + item.name, hints[item.name], _written(item, value), item.metadata.get("help", ""), names)
 
 
 def complete(config: C) -> C:
@@ -68,7 +74,7 @@ def complete(config: C) -> C:
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Plain JSON-ready values; absent variants are left out."""
-    items = {item.name: getattr(config, item.name) for item in fields(config)}
+    items = {item.name: _written(item, getattr(config, item.name)) for item in fields(config)}
     present = {key: value for key, value in items.items() if not (value is None and _is_variant(config, key))}
     return {key: _plain(value) for key, value in present.items()}
 
@@ -191,7 +197,7 @@ def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
         elif dataclasses.is_dataclass(hints[name]):
             built[name] = _build(hints[name], _table(values, name), where + ".")
         elif name in values:
-            built[name] = _checked(item, parse(hints[name], values[name], where), where)
+            built[name] = _checked(item, parse(hints[name], _read(item, values[name]), where), where)
         elif item.default is dataclasses.MISSING:
             raise ConfigError(f"option '{where}' is missing")
         else:
@@ -218,6 +224,20 @@ def _checked(item: dataclasses.Field[Any], value: Any, where: str) -> Any:
 
 def _is_variant(config: Any, key: str) -> bool:
     return any(item.name == key and "types_of" in item.metadata for item in fields(config))
+
+
+def _written(item: dataclasses.Field[Any], value: Any) -> Any:
+    """A value as files and flags have it: a joined tuple as 3+2."""
+    if not item.metadata.get("joined"):
+        return value
+    return value[0] if len(value) == 1 else "+".join(map(str, value))
+
+
+def _read(item: dataclasses.Field[Any], value: Any) -> Any:
+    """The opposite of `_written`, not parsed yet."""
+    if not item.metadata.get("joined") or isinstance(value, list | tuple):
+        return value
+    return value.split("+") if isinstance(value, str) else [value]
 
 
 def _plain(value: Any) -> Any:

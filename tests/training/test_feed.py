@@ -1,12 +1,15 @@
 """The feed: order and every picture's randomness follow from (seed, epoch, picture) alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tinct.data.augment import AUGMENTATIONS
 from tinct.data.dataset import PreparedSet
-from tinct.families import generators_for
+from tinct.errors import DataError
+from tinct.families import Batch, generators_for
 from tinct.training.feed import Feed, mixed
 
 
@@ -19,10 +22,15 @@ def feed_of(pictures: PreparedSet, batch_size: int = 8, seed: int = 1, augment: 
     return Feed(pictures, np.arange(5, 40), batch_size, seed, augment)
 
 
+def epoch_of(feed: Feed, epoch: int, start: int = 0) -> list[Batch]:
+    """The batches of the steps of an epoch, of one process without accumulation."""
+    return [batch for step in feed.epoch(epoch, start) for batch in step]
+
+
 def drawn(feed: Feed, epoch: int, start: int = 0) -> dict[bytes, float]:
     """What each picture's generator gives first, by the picture's bytes."""
     found = {}
-    for batch in feed.epoch(epoch, start):
+    for batch in epoch_of(feed, epoch, start):
         for rgb, generator in zip(batch.rgb, batch.generators, strict=True):
             found[rgb.numpy().tobytes()] = torch.rand(1, generator=generator).item()
     return found
@@ -30,7 +38,7 @@ def drawn(feed: Feed, epoch: int, start: int = 0) -> dict[bytes, float]:
 
 def test_an_epoch_has_every_picture_at_most_once_and_only_whole_batches(pictures):
     feed = feed_of(pictures)
-    batches = list(feed.epoch(1))
+    batches = epoch_of(feed, 1)
     assert len(batches) == len(feed) == 35 // 8
     assert {len(batch.rgb) for batch in batches} == {8}
     assert len({rgb.numpy().tobytes() for batch in batches for rgb in batch.rgb}) == 32
@@ -38,13 +46,13 @@ def test_an_epoch_has_every_picture_at_most_once_and_only_whole_batches(pictures
 
 def test_labels_belong_to_their_pictures(pictures):
     label_of = {picture[0].numpy().tobytes(): int(picture[1]) for picture in pictures}
-    for batch in feed_of(pictures).epoch(1):
+    for batch in epoch_of(feed_of(pictures), 1):
         assert [label_of[rgb.numpy().tobytes()] for rgb in batch.rgb] == batch.labels.tolist()
 
 
 def test_the_order_changes_with_seed_and_epoch_only(pictures):
     def order(feed: Feed, epoch: int) -> list[bytes]:
-        return [rgb.numpy().tobytes() for batch in feed.epoch(epoch) for rgb in batch.rgb]
+        return [rgb.numpy().tobytes() for batch in epoch_of(feed, epoch) for rgb in batch.rgb]
 
     first = order(feed_of(pictures), 1)
     torch.manual_seed(99)
@@ -55,7 +63,7 @@ def test_the_order_changes_with_seed_and_epoch_only(pictures):
 
 def test_a_broken_off_epoch_goes_on_with_the_same_batches(pictures):
     feed = feed_of(pictures, augment="crop")
-    whole, rest = list(feed.epoch(3)), list(feed.epoch(3, 2))
+    whole, rest = epoch_of(feed, 3), epoch_of(feed, 3, 2)
     assert len(rest) == len(whole) - 2
     for one, other in zip(whole[2:], rest, strict=True):
         assert torch.equal(one.rgb, other.rgb)
@@ -82,7 +90,35 @@ def test_fewer_pictures_than_a_batch_make_one_small_batch(pictures):
     feed = Feed(pictures, np.arange(3), 8, 1)
     assert len(feed) == 1
     assert feed.pictures_per_step == 3
-    assert [len(batch.rgb) for batch in feed.epoch(1)] == [3]
+    assert [len(batch.rgb) for batch in epoch_of(feed, 1)] == [3]
+
+
+@pytest.mark.parametrize(("accumulate", "processes"), [(1, 2), (2, 1), (2, 2)])
+def test_a_step_has_the_same_pictures_however_it_is_split(pictures, accumulate, processes):
+    parts = accumulate * processes
+    whole = feed_of(pictures, 16)
+    feeds = [
+        replace(whole, batch_size=16 // parts, accumulate=accumulate, processes=processes, process=n)
+        for n in range(processes)
+    ]
+    assert {len(feed) for feed in feeds} == {len(whole)} == {2}
+    split = [list(feed.epoch(1)) for feed in feeds]
+    for number, (expected,) in enumerate(whole.epoch(1)):
+        batches = [mine[number][place] for place in range(accumulate) for mine in split]
+        assert [len(batch.rgb) for batch in batches] == [16 // parts] * parts
+        assert torch.equal(torch.cat([batch.rgb for batch in batches]), expected.rgb)
+        noise = [torch.rand(1, generator=g) for batch in batches for g in batch.generators]
+        assert noise == [torch.rand(1, generator=g) for g in expected.generators]
+    seen = torch.cat([batch.rgb for feed in feeds for batch in feed.all()])
+    assert torch.equal(seen, torch.cat([batch.rgb for batch in whole.all()]))
+
+
+def test_fewer_pictures_than_a_step_are_shared_evenly_or_refused(pictures):
+    feed = Feed(pictures, np.arange(7), 8, 1, accumulate=2)
+    assert (len(feed), feed.pictures_per_step) == (1, 6)
+    assert [len(batch.rgb) for step in feed.epoch(1) for batch in step] == [3, 3]
+    with pytest.raises(DataError, match="7 training pictures are too few for 8 batches per step"):
+        len(Feed(pictures, np.arange(7), 8, 1, accumulate=2, processes=4))
 
 
 def splitmix64(state: int) -> tuple[int, int]:

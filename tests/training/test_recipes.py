@@ -40,7 +40,7 @@ def test_the_recipes_that_are_documented_ship():
 def test_a_recipe_of_ones_own_is_a_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("family = 'unetddim'\n[training]\nepochs = 3\n")
-    assert from_dict(TrainConfig, recipes.load(str(path))).training.epochs == 3
+    assert from_dict(TrainConfig, recipes.load(str(path))).training.epochs == (3,)
     path.write_text("family = \n")
     with pytest.raises(ConfigError, match=r"mine\.toml: not a readable TOML file: .*line 1"):
         recipes.load(str(path))

@@ -48,11 +48,12 @@ def progress(transient: bool = False) -> Progress:
 
 
 def schema_options(leaves: Iterable[Leaf]) -> Callable[[F], F]:
-    """Decorator: one flag per option of a schema, `--name` of the last part of its path; unset flags arrive as None."""
+    """Decorator: one flag per option of a schema; unset flags arrive as None."""
 
     def decorate(function: F) -> F:
-        for leaf in reversed(list(leaves)):
-            flag = "--" + leaf.path.rpartition(".")[2].replace("_", "-")
+        given = list(leaves)
+        for leaf in reversed(given):
+            flag = _flag(leaf.path, [other.path for other in given])
             default = ",".join(map(str, leaf.default)) if isinstance(leaf.default, tuple) else leaf.default
             choices = f" One of: {', '.join(leaf.choices)}." if leaf.choices else ""
             shown = f"{leaf.help}{choices}" + (f" [default: {default}]" if default is not None else "")
@@ -62,6 +63,14 @@ def schema_options(leaves: Iterable[Leaf]) -> Callable[[F], F]:
         return function
 
     return decorate
+
+
+def _flag(path: str, paths: list[str]) -> str:
+    """`--name` of the last part of a path, `--parent-name` where that part means something else too."""
+    parent, _, name = path.rpartition(".")
+    alone = sum(name in other.split(".") for other in paths) == 1
+    prefix = "" if alone else parent.rpartition(".")[2] + "-"
+    return "--" + (prefix + name).replace("_", "-")
 
 
 def chosen_values(options: dict[str, Any]) -> list[str]:

@@ -124,7 +124,7 @@ def _start(
 
 def _why_finished(run: Run) -> str:
     epochs = len(run.trainer.progress.history)
-    if run.stopped_early:
+    if run.trainer.stopped_early:
         return f"stopped after {epochs} epochs as validation grew no better. --patience N with a higher N goes on."
     return f"{epochs} epochs done. --epochs N adds more."
 
@@ -163,7 +163,7 @@ def _describe(run: Run) -> None:
     source = f"held out of train with seed {options.seed}" if pictures.held_out else "the set's val part"
     _say(
         f"{len(pictures.train_indices)} training pictures, {len(pictures.validation_indices)} for validation ({source}); "
-        f"{options.epochs} epochs of {len(run.trainer.feed)} steps of {options.batch_size}"
+        f"{sum(options.epochs)} epochs of {len(run.trainer.feed)} steps of {options.batch_size}"
     )
 
 
@@ -177,14 +177,13 @@ def _ask(folder: Path, yes: bool) -> None:
 def _train(run: Run) -> None:
     options, trainer, said = run.config.training, run.trainer, time.monotonic()
     with progress(transient=True) as bar, closing(run.train()) as records:
-        total = options.epochs * len(trainer.feed)
+        epochs = sum(options.epochs)
+        total = epochs * len(trainer.feed)
         done = (trainer.progress.epoch - 1) * len(trainer.feed) + trainer.progress.step
         task = bar.add_task("training", total=total, completed=done)
         for record in records:
             if isinstance(record, StepDone):
-                text = (
-                    f"epoch {record.epoch}/{options.epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}"
-                )
+                text = f"epoch {record.epoch}/{epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}"
                 bar.update(task, advance=1, description=text)
                 if not errors.is_terminal and time.monotonic() - said > LOG_SECONDS:
                     left = bar.tasks[task].time_remaining

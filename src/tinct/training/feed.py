@@ -5,6 +5,7 @@ So a training that is broken off goes on exactly where it was, and nothing rando
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from tinct.data.augment import AUGMENTATIONS
 from tinct.data.dataset import PreparedSet, keep
+from tinct.errors import DataError
 from tinct.families import Batch, generators_for
 
 VALIDATION = 0  # the "epoch" whose randomness validation uses each time
@@ -33,33 +35,48 @@ def mixed(*numbers: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Feed:
-    """The pictures `indices` of a prepared set, in batches."""
+    """The pictures `indices` of a prepared set, in steps of `accumulate` batches for each of the `processes`.
+
+    Which pictures a step has does not depend on how they are split over batches and processes.
+    """
 
     pictures: PreparedSet
     indices: NDArray[np.int64]
     batch_size: int
     seed: int
     augment: str = "none"
+    accumulate: int = 1
+    processes: int = 1
+    process: int = 0  # this one, from 0
 
     def __len__(self) -> int:
-        """Batches per epoch; a last one that is not full is left out, unless it is the only one."""
-        return max(1, len(self.indices) // self.batch_size)
+        """Steps per epoch; a last one that is not full is left out, unless it is the only one."""
+        return len(self.indices) // self.pictures_per_step
 
     @property
     def pictures_per_step(self) -> int:
-        """The pictures of one batch of an epoch."""
-        return min(self.batch_size, len(self.indices))
+        """The pictures of one step of an epoch, in all its batches; DataError when there are not enough for one each."""
+        batches = self.accumulate * self.processes
+        size = min(self.batch_size, len(self.indices) // batches)
+        if not size:
+            raise DataError(f"{len(self.indices)} training pictures are too few for {batches} batches per step")
+        return size * batches
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from number `start` on, shuffled."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
+        """This process's batches of each step of an epoch from number `start` on, shuffled."""
         order = np.random.default_rng([self.seed, epoch]).permutation(self.indices)
-        batches = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(start, len(self))]
-        return self._load(batches, epoch)
+        whole = order[start * self.pictures_per_step : len(self) * self.pictures_per_step]
+        size = self.pictures_per_step // (self.accumulate * self.processes)
+        mine = whole.reshape(-1, self.accumulate, self.processes, size)[:, :, self.process]
+        batches = self._load(list(mine.reshape(-1, size)), epoch)
+        for first in batches:
+            yield [first, *itertools.islice(batches, self.accumulate - 1)]
 
     def all(self) -> Iterator[Batch]:
-        """Every picture once, in order, with the same randomness each time: for validation."""
-        count = -(-len(self.indices) // self.batch_size)
-        return self._load(np.array_split(self.indices, count), VALIDATION)
+        """This process's share of all pictures, each once, in order, with the same randomness each time: for validation."""
+        mine = np.array_split(self.indices, self.processes)[self.process]
+        count = -(-len(mine) // self.batch_size)
+        return self._load(np.array_split(mine, count) if count else [], VALIDATION)
 
     def _load(self, batches: list[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
         loader = DataLoader(self.pictures, batch_sampler=[b.tolist() for b in batches], collate_fn=keep)

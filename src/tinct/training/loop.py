@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
 from torch import nn
 
-from tinct.errors import ConfigError, TinctError
+from tinct.errors import ConfigError
 from tinct.families import Batch, Colorizer, Objective
+from tinct.training.clock import Clock
+from tinct.training.divergence import Watch
 from tinct.training.ema import Ema
+from tinct.training.engine import accelerator, stop_requests, to_device, uninterrupted
 from tinct.training.feed import Feed, mixed
+from tinct.training.optimizers import optimizer_of
 from tinct.training.options import TrainingOptions
 from tinct.training.rates import RATES
 
@@ -44,20 +45,24 @@ class EpochDone:
     epoch: int
     row: Row
     best: bool
-    stopped: bool  # by early stopping
+    stopped: bool  # the stage, by early stopping
 
 
 @dataclass
 class Progress:
     """Where a training is: everything besides tensors that a checkpoint holds."""
 
+    stage: int = 1  # the one under way
+    stage_began: int = 1  # with this epoch
     epoch: int = 1  # the one under way
     step: int = 0  # steps done in it
     seconds: float = 0.0  # spent in it
     sums: dict[str, float] = field(default_factory=dict)  # of its training losses, over its steps
     history: list[Row] = field(default_factory=list)
-    best: float = float("inf")
-    waiting: int = 0  # epochs without a better validation loss
+    best: float = float("inf")  # validation loss of this stage
+    waiting: int = 0  # epochs without a better one
+    steps_done: int = 0  # in all epochs
+    pictures_seen: int = 0
 
 
 class Trainer:
@@ -70,92 +75,148 @@ class Trainer:
             raise ConfigError(
                 "patience: there are no validation pictures. Raise validation_fraction, or set patience=0"
             )
-        self.options, self.feed, self.validation = options, feed, validation
+        self.options = options
         self.accelerator = accelerator(options)
+        self.feed, self.validation = self._share(feed), validation and self._share(validation)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizers = [self._optimizer(player) for player in players]
+        self.players = players
+        optimizers = [
+            optimizer_of(player, options.optimizer, options.learning_rate, options.beta2, options.weight_decay)
+            for player in players
+        ]
         prepared = self.accelerator.prepare(*players, *optimizers)
-        self.players: list[nn.Module] = list(prepared[: len(players)])
+        self.wrapped: list[nn.Module] = list(prepared[: len(players)])  # averages gradients over processes
         self.optimizers = list(prepared[len(players) :])
         self.ema = Ema(model, options.ema_decay)
         if options.compile:
             for stage in model.stages():
                 stage.compile()
-        self.progress = Progress()
+        self.progress, self.clock, self.watch = Progress(), Clock(), Watch(options.learning_rate)
 
-    def _optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
-        """AdamW with decay on matrices and convolutions only."""
-        layers = [
-            module for module in player.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
-        ]
-        decayed = {id(layer.weight) for layer in layers}
-        parameters = [parameter for parameter in player.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if id(p) in decayed], "weight_decay": self.options.weight_decay},
-            {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, self.options.learning_rate, betas=(0.9, self.options.beta2), fused=True)
+    def _share(self, feed: Feed) -> Feed:
+        """The feed of this process."""
+        return replace(feed, processes=self.accelerator.num_processes, process=self.accelerator.process_index)
 
-    def run(self) -> Iterator[StepDone | EpochDone]:
-        """Trains from where `progress` is to the last epoch, or until patience is at its end."""
-        while self.progress.epoch <= self.options.epochs:
-            yield from self._train_epoch()
-            done = self._finish_epoch()
-            yield done
-            if done.stopped:
-                return
+    def run(self) -> Generator[StepDone | EpochDone, None, None]:
+        """Trains from where `progress` is to the end of the last stage."""
+        with stop_requests(listening=self.accelerator.num_processes > 1) as requests:
+            while not self.over:
+                if self.stage_over:
+                    self._next_stage()
+                yield from self._train_epoch(requests)
+                yield self._finish_epoch()
 
-    def _train_epoch(self) -> Iterator[StepDone]:
-        progress, device = self.progress, self.accelerator.device
+    @property
+    def stage_over(self) -> bool:
+        """Whether the stage has had its epochs, or patience is at its end."""
+        progress = self.progress
+        done = progress.epoch - progress.stage_began >= self.options.epochs[progress.stage - 1]
+        return done or self.stopped_early
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether patience is at its end in this stage."""
+        return bool(self.options.patience) and self.progress.waiting >= self.options.patience
+
+    @property
+    def over(self) -> bool:
+        """Whether the last stage is over."""
+        return self.progress.stage >= len(self.options.epochs) and self.stage_over
+
+    def _next_stage(self) -> None:
+        """Other losses may count from here on, so what is best begins anew."""
+        progress = self.progress
+        progress.stage, progress.stage_began = progress.stage + 1, progress.epoch
+        self.forget_best()
+
+    def forget_best(self) -> None:
+        """For losses that don't compare with those before."""
+        self.progress.best, self.progress.waiting = float("inf"), 0
+
+    def _train_epoch(self, requests: list[int]) -> Iterator[StepDone]:
+        progress = self.progress
         sums = defaultdict(float, progress.sums)
         started = time.monotonic() - progress.seconds
-        for batch in self.feed.epoch(progress.epoch, progress.step):
-            torch.manual_seed(int(mixed(self.options.seed, progress.epoch, progress.step)[0]))  # of dropout
+        for batches in self.clock.waiting("load", self.feed.epoch(progress.epoch, progress.step)):
             with uninterrupted():
-                losses = self._step(to_device(batch, device))
+                losses, stop = self._step(batches, bool(requests))
                 for name, value in losses.items():
                     sums[name] += value
                 progress.step += 1
+                progress.steps_done += 1
+                progress.pictures_seen += self.feed.pictures_per_step
                 progress.sums, progress.seconds = dict(sums), time.monotonic() - started
             yield StepDone(progress.epoch, progress.step, len(self.feed), sums["loss"] / progress.step)
+            if stop:
+                raise KeyboardInterrupt
 
-    def _step(self, batch: Batch) -> dict[str, float]:
-        values: dict[str, float] = {"loss": 0.0}
-        for player, optimizer in zip(self.players, self.optimizers, strict=True):
-            player.train()
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate()
-            with self.accelerator.autocast():
-                losses = player(batch)
-            total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
-                raise TinctError(
-                    f"the loss is not a number in epoch {self.progress.epoch}: lower the learning rate "
-                    f"(now {self.options.learning_rate:g}); the last good checkpoint is kept"
-                )
-            self.accelerator.backward(total)
-            if self.options.clip:
-                self.accelerator.clip_grad_norm_(player.parameters(), self.options.clip)
+    def _step(self, batches: Sequence[Batch], stop: bool) -> tuple[dict[str, float], bool]:
+        """One step of every player; its losses, mean over batches and processes, and whether some process was asked to stop."""
+        progress, process = self.progress, self.accelerator.process_index
+        playing = [place for place, player in enumerate(self.players) if player.from_stage <= progress.stage]
+        sums: dict[str, torch.Tensor] = {}
+        for number, batch in enumerate(batches):
+            torch.manual_seed(
+                int(mixed(self.options.seed, progress.epoch, progress.step, number, process)[0])
+            )  # dropout
+            for place in playing:
+                parts = self._gradient(place, to_device(batch, self.accelerator.device), 1 / len(batches), number)
+                for name, value in parts.items():
+                    sums[name] = sums.get(name, 0.0) + value / len(batches)
+        losses, stop = self._shared(sums, stop)
+        mean = progress.sums.get("loss", 0.0) / max(1, progress.step)
+        self.watch.step(losses["loss"], mean, progress.step, f"epoch {progress.epoch}, step {progress.step + 1}")
+        for place in playing:
+            self._move(place)
+        with self.clock.part("average"):
+            self.ema.update(self.model)
+        return losses, stop
+
+    def _gradient(self, place: int, batch: Batch, share: float, number: int) -> dict[str, torch.Tensor]:
+        """Adds a batch's share to the gradients of a player; they are averaged over processes with a step's last batch."""
+        player, wrapped = self.players[place], self.wrapped[place]
+        player.stage = self.progress.stage
+        wrapped.train()
+        waits = number + 1 < self.options.accumulate
+        with self.accelerator.no_sync(wrapped) if waits else nullcontext():
+            with self.clock.part("forward"), self.accelerator.autocast():
+                losses: dict[str, torch.Tensor] = wrapped(batch)
+            with self.clock.part("backward"):
+                self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
+        return {name: loss.detach().float() for name, loss in losses.items()}
+
+    def _shared(self, losses: dict[str, torch.Tensor], stop: bool) -> tuple[dict[str, float], bool]:
+        """The losses and their sum as "loss", mean over the processes, and whether one of them is to stop: in one message."""
+        values = torch.stack([*losses.values(), torch.tensor(float(stop), device=self.accelerator.device)])
+        *means, stops = self.accelerator.reduce(values, "mean").tolist()
+        return {"loss": sum(means), **dict(zip(losses, means, strict=True))}, stops > 0
+
+    def _move(self, place: int) -> None:
+        """Moves the weights of a player by its gradients."""
+        optimizer = self.optimizers[place]
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate()
+        if self.options.clip:
+            with self.clock.part("clip"):
+                self.accelerator.clip_grad_norm_(self.wrapped[place].parameters(), self.options.clip)
+        with self.clock.part("optimizer"):
             optimizer.step()
             optimizer.zero_grad()
-            values["loss"] += total.item()
-            values.update({name: loss.item() for name, loss in losses.items()})
-        self.ema.update(self.model)
-        return values
 
     def rate(self) -> float:
-        """The learning rate of the next step."""
-        options, steps = self.options, len(self.feed)
-        done = (self.progress.epoch - 1) * steps + self.progress.step
+        """The learning rate of the next step: each stage has a course of its own."""
+        options, progress, steps = self.options, self.progress, len(self.feed)
+        done = (progress.epoch - progress.stage_began) * steps + progress.step
         warm = min(1.0, (done + 1) / options.warmup_steps) if options.warmup_steps else 1.0
-        return options.learning_rate * warm * RATES[options.rate](done / (options.epochs * steps))
+        return options.learning_rate * warm * RATES[options.rate](done / (options.epochs[progress.stage - 1] * steps))
 
     def _finish_epoch(self) -> EpochDone:
-        progress, options = self.progress, self.options
+        progress = self.progress
         valid = self.validate() if self.validation else {}
         train = {name: total / max(1, progress.step) for name, total in progress.sums.items()}
         row: Row = {
             "epoch": progress.epoch,
+            "stage": progress.stage,
             "train_loss": train.pop("loss"),
             "val_loss": valid.pop("loss", None),
             "train_terms": train,
@@ -171,16 +232,15 @@ class Trainer:
             progress.waiting = 0 if best else progress.waiting + 1
             progress.history.append({**row, "early_stop_counter": progress.waiting})
             progress.epoch, progress.step, progress.seconds, progress.sums = progress.epoch + 1, 0, 0.0, {}
-        stopped = bool(options.patience) and progress.waiting >= options.patience
-        return EpochDone(progress.epoch - 1, progress.history[-1], best, stopped)
+        return EpochDone(progress.epoch - 1, progress.history[-1], best, self.stopped_early)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The first player's losses under the averaged weights, mean over the validation pictures."""
         assert self.validation is not None
         sums: dict[str, float] = defaultdict(float)
-        player: Any = self.accelerator.unwrap_model(self.players[0])
-        kept, player.model = player.model, self.ema.average
+        player: Any = self.players[0]
+        kept, player.model, player.stage = player.model, self.ema.average, self.progress.stage
         player.eval()
         try:
             for batch in self.validation.all():
@@ -190,7 +250,12 @@ class Trainer:
                     sums[name] += value.item() * len(batch.rgb) / len(self.validation.indices)
         finally:
             player.model = kept
-        return {"loss": sum(sums.values()), **sums}
+        total: dict[str, float] = defaultdict(float)
+        for shares in gather_object([dict(sums)]):
+            for name, value in shares.items():
+                total[name] += value
+        self.watch.step(sum(total.values()), 0.0, 0, f"the validation after epoch {self.progress.epoch}")
+        return {"loss": sum(total.values()), **total}
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""
@@ -198,64 +263,28 @@ class Trainer:
             "model_state_dict": self.model.state_dict(),
             "ema_state_dict": self.ema.average.state_dict(),
             "ema_updates": self.ema.updates,
-            "objective_state_dicts": [self.accelerator.unwrap_model(p).state_dict() for p in self.players],
+            "objective_state_dicts": [player.state_dict() for player in self.players],
             "optimizer_state_dict": self.optimizers[0].state_dict(),
             "optimizer_state_dicts": [optimizer.state_dict() for optimizer in self.optimizers[1:]],
+            "pictures_per_step": self.feed.pictures_per_step,
             "progress": copy.deepcopy(vars(self.progress)),
         }
 
-    def load_state(self, state: dict[str, Any], batch_size: int) -> None:
-        """Goes back to a state that was saved while batches were of `batch_size`."""
-        for player, values in zip(self.players, state["objective_state_dicts"], strict=True):
-            self.accelerator.unwrap_model(player).load_state_dict(values)
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes back to a state. Players that it does not know, of losses that were added since, stay as they are new."""
+        for player, values in zip(self.players, state["objective_state_dicts"], strict=False):
+            player.load_state_dict(values)
         self.ema.average.load_state_dict(state["ema_state_dict"])
         self.ema.updates = state["ema_updates"]
-        for optimizer, values in zip(
-            self.optimizers, [state["optimizer_state_dict"], *state["optimizer_state_dicts"]], strict=True
-        ):
+        saved = [state["optimizer_state_dict"], *state["optimizer_state_dicts"]]
+        for optimizer, values in zip(self.optimizers, saved, strict=False):
             optimizer.load_state_dict(values)
         progress = self.progress = Progress(**state["progress"])
-        if batch_size != self.options.batch_size and progress.step:  # the same pictures are done, in other steps
-            before, progress.step = progress.step, progress.step * batch_size // self.options.batch_size
-            progress.sums = {name: total * progress.step / before for name, total in progress.sums.items()}
-
-
-def accelerator(options: TrainingOptions) -> Accelerator:
-    """The engine for the chosen device and precision; ConfigError when the device is not there."""
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: this machine has none that torch can use. Use --device cpu")
-    if options.device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device mps: this machine has none that torch can use. Use --device cpu")
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not torch.cuda.is_available())
-    half = options.precision == "bfloat16" or (options.precision == "auto" and has_bfloat16(on_cpu))
-    AcceleratorState._reset_state(reset_partial_state=True)  # one process may train twice, each time in its own way
-    return Accelerator(mixed_precision="bf16" if half else "no", cpu=on_cpu)
-
-
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Holds Ctrl+C back until the block is done, so that no checkpoint sees half a step."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *arguments: caught.append(arguments))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if caught:
-        handler(*caught[0])
-
-
-def has_bfloat16(on_cpu: bool) -> bool:
-    """Whether bfloat16 is worth it: a CPU without instructions for it is slower with it."""
-    if not on_cpu:
-        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.backends.cpu.get_cpu_capability() == "AVX512"
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch's tensors on the device, its randomness where it is."""
-    return Batch(batch.rgb.to(device), batch.labels.to(device), batch.generators)
+        if progress.stage > len(self.options.epochs):
+            raise ConfigError(
+                f"epochs: the run is in stage {progress.stage} already: give it as many numbers, such as 2+2"
+            )
+        before, now = state["pictures_per_step"], self.feed.pictures_per_step
+        if before != now and progress.step:  # the same pictures are done, in other steps
+            steps, progress.step = progress.step, progress.step * before // now
+            progress.sums = {name: total * progress.step / steps for name, total in progress.sums.items()}

@@ -8,6 +8,7 @@ from typing import Any
 from tinct.config import option, variant
 from tinct.data.augment import AUGMENTATIONS
 from tinct.families import FAMILIES
+from tinct.training.optimizers import OPTIMIZERS
 from tinct.training.rates import RATES
 
 
@@ -15,13 +16,17 @@ from tinct.training.rates import RATES
 class TrainingOptions:
     """How a model is trained; the defaults are those of the classic diffusion colorizer."""
 
-    epochs: int = option(50, "passes over the training pictures", low=1)
-    batch_size: int = option(32, "pictures per step; halve it when memory runs out", low=1)
-    learning_rate: float = option(2e-4, "of AdamW; 3e-4 to 5e-4 when the loss stays flat", low=1e-9)
-    rate: str = option("constant", "course of the learning rate", choices=lambda: list(RATES))
+    epochs: tuple[int, ...] = option(
+        (50,), "passes over the training pictures; 40+20 = two stages, for losses that set in later", low=1, joined=True
+    )
+    batch_size: int = option(32, "pictures per step and process; halve it when memory runs out", low=1)
+    accumulate: int = option(1, "batches whose gradients are averaged for one step, at the memory of one", low=1)
+    optimizer: str = option("adamw", "which moves the weights", choices=lambda: list(OPTIMIZERS))
+    learning_rate: float = option(2e-4, "of the optimizer; 3e-4 to 5e-4 when the loss stays flat", low=1e-9)
+    rate: str = option("constant", "course of the learning rate over a stage", choices=lambda: list(RATES))
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
-    weight_decay: float = option(0.01, "of AdamW, on weights of convolutions and linear layers only", low=0.0)
-    beta2: float = option(0.999, "AdamW's memory of squared gradients", low=0.0, high=0.99999)
+    weight_decay: float = option(0.01, "on weights of convolutions and linear layers only", low=0.0)
+    beta2: float = option(0.999, "the optimizer's memory of squared gradients", low=0.0, high=0.99999)
     clip: float = option(1.0, "largest norm of a gradient; 0 = not clipped", low=0.0)
     ema_decay: float = option(0.995, "of the average of the weights that is kept; 0 = off", low=0.0, high=0.99999)
     augment: str = option("flip", "what may happen to a training picture", choices=lambda: list(AUGMENTATIONS))
@@ -44,9 +49,21 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
+class CostOptions:
+    """The rates by which the cost of a training is told; what is not stated is not told."""
+
+    watts: float = option(0.0, "power that the machine draws while it trains; 0 = not stated", low=0.0)
+    price_per_kwh: float = option(0.0, "of electricity; 0 = not stated", low=0.0)
+    price_per_hour: float = option(0.0, "of a rented machine; 0 = not stated", low=0.0)
+    currency: str = option("EUR", "of the prices")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A whole training, as config.json and the recipes hold it."""
 
     family: str = option("unetddpm", "model family", choices=lambda: list(FAMILIES))
     model: Any = variant("family", lambda name: FAMILIES[name].Options, "the model's options")
+    loss: Any = variant("family", lambda name: FAMILIES[name].Losses, "what is minimized")
     training: TrainingOptions = TrainingOptions()
+    cost: CostOptions = CostOptions()

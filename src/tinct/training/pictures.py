@@ -41,10 +41,11 @@ class Pictures:
 
     def feeds(self, options: TrainingOptions) -> tuple[Feed, Feed | None]:
         """The feeds of training and validation."""
-        train = Feed(self.train, self.train_indices, options.batch_size, options.seed, options.augment)
+        size, seed = options.batch_size, options.seed
+        train = Feed(self.train, self.train_indices, size, seed, options.augment, options.accumulate)
         if not len(self.validation_indices):
             return train, None
-        return train, Feed(self.validation, self.validation_indices, options.batch_size, options.seed)
+        return train, Feed(self.validation, self.validation_indices, size, seed)
 
     def mean_cbcr(self) -> list[float]:
         """Mean chroma in levels of up to 2048 training pictures: the plainest baseline."""

@@ -5,6 +5,7 @@ Everything is written under a temporary name and renamed: a run that is killed a
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from tinct import __version__, figures, weights, zoo
 from tinct.color import compose, luma
 from tinct.config import from_dict, override, to_dict
-from tinct.errors import ConfigError, DataError, WeightsError
+from tinct.errors import ConfigError, DataError, OutputError, WeightsError
 from tinct.families import FAMILIES, Colorizer, generators_for
 from tinct.files import replacing, sweep, write_json
-from tinct.training.folder import BEST, CONFIG, LAST, epoch_checkpoint, epoch_checkpoints, link, newest
+from tinct.training.behind import Behind, snapshot
+from tinct.training.engine import memory_advice
+from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, epoch_checkpoints, link, newest, rewind
 from tinct.training.loop import EpochDone, StepDone, Trainer
 from tinct.training.options import TrainConfig
 from tinct.training.pictures import Pictures
@@ -30,37 +33,54 @@ SHEET_PICTURES = 8
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """The sample sheet of an epoch is about to be drawn."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Saved:
-    """A file of the run was written."""
+    """A file of the run was written; a checkpoint may still be on its way to the disk, behind the loop."""
 
     path: Path
 
 
-Record = StepDone | EpochDone | Saved
+Record = StepDone | EpochDone | Sampling | Saved
 
 
 class Run:
     """One training run in its folder. Make one with `new` or `resumed`; then iterate `train`, which alone writes."""
 
-    def __init__(self, folder: Path, data: Path, config: TrainConfig) -> None:
+    def __init__(self, folder: Path, data: Path, config: TrainConfig, feature_weights: Path | None = None) -> None:
         self.folder, self.data, self.config = folder, data, config
         self.pictures = Pictures.open(data, config.training)
         torch.manual_seed(config.training.seed)
         family = FAMILIES[config.family]
         self.model = family.build(config.model)
         self.pictures.check_size(self.model)
-        players = family.objectives(self.model, len(self.pictures.train.names))
+        players = family.objectives(self.model, config.loss, len(self.pictures.train.names), feature_weights)
         self.trainer = Trainer(self.model, players, *self.pictures.feeds(config.training), config.training)
         self.mean_cbcr = self.pictures.mean_cbcr()
         self.hours_before = 0.0  # spent by the run before it was resumed
         self.base: dict[str, Any] = {}  # header of the weights it started from
         self.written = 0  # the last epoch whose files are all there
+        self.rewound = False  # to a checkpoint that is not the newest
+        self.writes = self.trainer.accelerator.is_main_process
+        self._behind = Behind()
         self._started = time.monotonic()
 
     @classmethod
-    def new(cls, folder: Path, data: Path, config: TrainConfig, base: str | None = None) -> Run:
+    def new(
+        cls,
+        folder: Path,
+        data: Path,
+        config: TrainConfig,
+        base: str | None = None,
+        feature_weights: Path | None = None,
+    ) -> Run:
         """A run from the start, or from the weights of the model `base`, whose shape it must have."""
-        run = cls(folder, data, config)
+        run = cls(folder, data, config, feature_weights)
         if base is not None:
             state, header = zoo.load_weights(zoo.find(base))
             _load_base(run.model, state, base)
@@ -69,27 +89,45 @@ class Run:
         return run
 
     @classmethod
-    def resumed(cls, folder: Path, data: Path, assignments: Sequence[str]) -> Run:
-        """The run of a folder, where it was broken off, with its own config and the options of `assignments` laid over."""
-        path = newest(folder)
-        checkpoint = weights.load_checkpoint(path)
-        if not {"facts", "progress", "optimizer_state_dict"} <= checkpoint.keys():
+    def resumed(
+        cls,
+        folder: Path,
+        data: Path,
+        assignments: Sequence[str],
+        checkpoint: Path | None = None,
+        feature_weights: Path | None = None,
+    ) -> Run:
+        """The run of a folder, where it was broken off, with its own config and the options of `assignments` laid over.
+
+        From a `checkpoint` that is not the newest it goes on as if nothing had come after it.
+        """
+        path = checkpoint or newest(folder)
+        content = weights.load_checkpoint(path)
+        if not {"facts", "progress", "optimizer_state_dict"} <= content.keys():
             raise WeightsError(f"{path}: no training can go on from it; start from its weights with --from {path}")
-        saved = {key: checkpoint["config"][key] for key in ("family", "model", "training")}
+        saved = {item.name: content["config"].get(item.name, {}) for item in dataclasses.fields(TrainConfig)}
+        before = from_dict(TrainConfig, saved)
         config = from_dict(TrainConfig, override(TrainConfig, saved, assignments))
-        _check_same_split(from_dict(TrainConfig, saved), config)
-        run = cls(folder, data, config)
-        if checkpoint["facts"]["data"]["fingerprint"] != run.pictures.train.fingerprint:
+        _check_same_split(before, config)
+        run = cls(folder, data, config, feature_weights)
+        run._load(path, content)
+        if before.loss != config.loss:
+            run.trainer.forget_best()
+        run.rewound = path != newest(folder)
+        return run
+
+    def _load(self, path: Path, content: dict[str, Any]) -> None:
+        """Goes back to the state of a checkpoint."""
+        if content["facts"]["data"]["fingerprint"] != self.pictures.train.fingerprint:
             raise DataError(
-                f"{data}: not the pictures that '{folder.name}' was trained on so far. Train under another name."
+                f"{self.data}: not the pictures that '{self.folder.name}' was trained on so far. Train under another name."
             )
         try:
-            run.trainer.load_state(checkpoint, saved["training"]["batch_size"])
+            self.trainer.load_state(_completed(content))
         except (RuntimeError, ValueError, KeyError) as error:
             raise WeightsError(f"{path}: of another architecture than the options ask for ({error})") from None
-        run.hours_before, run.base = checkpoint["facts"]["hours"], checkpoint["facts"].get("base", {})
-        run.written = checkpoint["written"] if path.name == LAST else checkpoint["epoch"] - 1
-        return run
+        self.hours_before, self.base = content["facts"]["hours"], content["facts"].get("base", {})
+        self.written = content["written"] if path.name == LAST else content["epoch"] - 1
 
     @property
     def pending(self) -> bool:
@@ -98,16 +136,9 @@ class Run:
         return bool(history) and history[-1]["epoch"] > self.written
 
     @property
-    def stopped_early(self) -> bool:
-        """Whether patience is at its end."""
-        patience = self.config.training.patience
-        return bool(patience) and self.trainer.progress.waiting >= patience
-
-    @property
     def finished(self) -> bool:
-        """Whether nothing is left to do: the last epoch is done, or patience at its end, and all is written."""
-        over = self.trainer.progress.epoch > self.config.training.epochs or self.stopped_early
-        return over and not self.pending
+        """Whether nothing is left to do: the last stage is over, and all is written."""
+        return self.trainer.over and not self.pending
 
     def described(self) -> dict[str, Any]:
         """The whole configuration, as config.json holds it."""
@@ -121,8 +152,7 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What weights of this run say of themselves."""
-        progress, pictures, feed = self.trainer.progress, self.pictures, self.trainer.feed
-        steps = (progress.epoch - 1) * len(feed) + progress.step
+        progress, pictures = self.trainer.progress, self.pictures
         hours = self.hours_before + (time.monotonic() - self._started) / 3600
         facts: dict[str, Any] = {
             "name": self.folder.name,
@@ -132,8 +162,8 @@ class Run:
                 "pictures": len(pictures.train_indices),
                 "fingerprint": pictures.train.fingerprint,
             },
-            "steps": steps,
-            "pictures_seen": steps * feed.pictures_per_step,
+            "steps": progress.steps_done,
+            "pictures_seen": progress.pictures_seen,
             "hours": round(hours, 4),
             "mean_cbcr": self.mean_cbcr,
         }
@@ -141,20 +171,34 @@ class Run:
 
     def train(self) -> Generator[Record, None, None]:
         """Trains to the end and writes what a run writes. Interrupted or stopped, it first saves where it is."""
-        sweep(self.folder, older_than=0)  # what a run that was killed in the middle of writing left
-        write_json(self.folder / CONFIG, self.described())
+        self.trainer.accelerator.wait_for_everyone()  # every process has looked at the folder as it was
+        if self.writes:
+            self._begin()
         try:
-            if self.pending:
-                yield from self._write_epoch()
-            if not self.finished:
+            with memory_advice(self.config.training):
+                if self.pending:
+                    yield from self._write_epoch()
                 yield from self._train()
         except (KeyboardInterrupt, GeneratorExit):
             self.save(LAST)
             raise
+        finally:
+            self._behind.wait()
+        self.trainer.accelerator.wait_for_everyone()
+
+    def _begin(self) -> None:
+        """Makes the folder say what is about to be trained."""
+        sweep(self.folder, older_than=0)  # what a run that was killed in the middle of writing left
+        write_json(self.folder / CONFIG, self.described())
+        if self.rewound:
+            self.save(LAST)
+            self._behind.wait()
+            rewind(self.folder, self.trainer.progress.history)
 
     def _train(self) -> Iterator[Record]:
         saved = time.monotonic()
         for record in self.trainer.run():
+            self._behind.check()
             yield record
             if isinstance(record, EpochDone):
                 yield from self._write_epoch()
@@ -163,49 +207,62 @@ class Run:
                 yield Saved(self.save(LAST))
                 saved = time.monotonic()
 
-    def save(self, name: str) -> Path:
-        """Writes a checkpoint that holds everything, under the published names of its parts and our own."""
-        history = self.trainer.progress.history
+    def save(self, name: str, best: bool = False) -> Path:
+        """Writes a checkpoint that holds everything, behind the loop; it takes its name, and others, when it is whole."""
+        path = self.folder / name
+        if self.writes:
+            self._behind.wait()  # so that only one copy is held
+            content = snapshot(self.checkpoint(whole_epoch=name != LAST))
+            self._behind.submit(lambda: self._write(path, content, best))
+        return path
+
+    def _write(self, path: Path, content: dict[str, Any], best: bool) -> None:
+        try:
+            with replacing(path, sync=True) as temporary:
+                torch.save(content, temporary)
+            if path.name != LAST:
+                _name_epoch(path, best, self.config.training.keep)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(
+                f"{path}: the checkpoint can't be written ({str(error).splitlines()[0]}). Those before it are whole. "
+                f"Make room and go on with --resume"
+            ) from None
+
+    def checkpoint(self, whole_epoch: bool) -> dict[str, Any]:
+        """Everything, under the published names of its parts and our own; the tensors are those of the training itself."""
+        history, state = self.trainer.progress.history, self.trainer.state()
         last = history[-1] if history else {"epoch": 0, "train_loss": None, "val_loss": None}
-        checkpoint = {
+        opponents = zip(state["objective_state_dicts"][1:], state["optimizer_state_dicts"], strict=True)
+        judge, its_optimizer = next(opponents, (None, None))
+        return {
             "epoch": last["epoch"],
             "train_loss": last["train_loss"],
             "val_loss": last["val_loss"],
             "best_val_loss": self.trainer.progress.best,
             "loss_state_dict": {
-                "mse_weight": 1.0,
-                "perceptual_weight": 0.0,
-                "adversarial_weight": 0.0,
-                "use_gan": False,
-                "discriminator_state_dict": None,
-                "discriminator_optimizer_state_dict": None,
+                **self.trainer.players[0].loss_state(),
+                "discriminator_state_dict": judge,
+                "discriminator_optimizer_state_dict": its_optimizer,
             },
             "config": self.described(),
             "facts": self.facts(),
-            "written": self.written if name == LAST else last["epoch"],
-            **self.trainer.state(),
+            "written": last["epoch"] if whole_epoch else self.written,
+            **state,
         }
-        path = self.folder / name
-        with replacing(path, sync=True) as temporary:
-            torch.save(checkpoint, temporary)
-        return path
 
-    def _write_epoch(self) -> Iterator[Saved]:
+    def _write_epoch(self) -> Iterator[Record]:
         """The files of the last epoch of the history. `last.pth` comes last: then everything else is there."""
-        folder, options, history = self.folder, self.config.training, self.trainer.progress.history
+        options, history = self.config.training, self.trainer.progress.history
         epoch = history[-1]["epoch"]
-        checkpoint = epoch_checkpoint(folder, epoch)
-        yield Saved(self.save(checkpoint.name))
-        if not self.trainer.progress.waiting:
-            link(checkpoint, folder / BEST)
-        if epoch % options.sample_every == 0 or epoch == options.epochs or self.stopped_early:
-            yield Saved(self.sample_sheet(folder / f"samples_epoch_{epoch}.png"))
-        write_json(folder / "training_history.json", history)
-        figures.loss_curve(history, folder / "loss_curve.png")
-        link(checkpoint, folder / LAST)
+        if self.writes:
+            if epoch % options.sample_every == 0 or self.trainer.stage_over:
+                yield Sampling(epoch)
+                yield Saved(self.sample_sheet(self.folder / f"samples_epoch_{epoch}.png"))
+            write_json(self.folder / HISTORY, history)
+            figures.loss_curve(history, self.folder / "loss_curve.png")
+            path = epoch_checkpoint(self.folder, epoch)
+            yield Saved(self.save(path.name, best=not self.trainer.progress.waiting))
         self.written = epoch
-        for old in epoch_checkpoints(folder)[: -options.keep]:
-            old.unlink()
 
     @torch.no_grad()
     def sample_sheet(self, path: Path) -> Path:
@@ -240,3 +297,19 @@ def _check_same_split(before: TrainConfig, after: TrainConfig) -> None:
     for name in ("seed", "validation_fraction"):
         if getattr(before.training, name) != getattr(after.training, name):
             raise ConfigError(f"{name}: a run that goes on can't change it. Start another with --name NEW --from RUN")
+
+
+def _name_epoch(path: Path, best: bool, keep: int) -> None:
+    """The other names of an epoch's checkpoint; the oldest checkpoints go."""
+    if best:
+        link(path, path.with_name(BEST))
+    link(path, path.with_name(LAST))
+    for old in epoch_checkpoints(path.parent)[:-keep]:
+        old.unlink()
+
+
+def _completed(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint with what versions before 0.3 did not count."""
+    seen = {"steps_done": content["facts"]["steps"], "pictures_seen": content["facts"]["pictures_seen"]}
+    batch = {"pictures_per_step": content["config"]["training"]["batch_size"]}
+    return {**batch, **content, "progress": {**seen, **content["progress"]}}
