@@ -81,6 +81,23 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def feature_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with random weights of the feature networks, each in the layout and under the name of its published file."""
+    import torch
+
+    from tinct.nets.features import FEATURES
+
+    folder, generator = tmp_path_factory.mktemp("features"), torch.Generator().manual_seed(0)
+    for entry in FEATURES.values():
+        state = {key: tensor.half() for key, tensor in entry.build().state_dict().items()}
+        for key, tensor in state.items():  # each layer keeps the size of what goes through it
+            size = (2 / max(1, tensor[0].numel())) ** 0.5 if key.endswith("weight") else 0.1
+            tensor.copy_(size * torch.randn(tensor.shape, generator=generator))
+        torch.save(state | {"classifier.6.weight": torch.zeros(1, 1)}, folder / entry.published.file)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with `toy` and a run `tiny` of two epochs on it. Shared: copy it (or take `trained`) to change it."""
     from tinct.config import from_dict

@@ -12,7 +12,6 @@ from tinct.training.run import Run
 SHRUNK = [
     "size=16",
     "model.steps=2",
-    "epochs=1",
     "batch_size=8",
     "warmup_steps=1",
     "compile=false",
@@ -22,19 +21,30 @@ NETWORKS = {"unet": ["features=8,8,8", "bottleneck=8"], "split": ["encoder=8,8,1
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_a_recipe_trains(name, toy):
-    values = override(TrainConfig, recipes.load(name), SHRUNK)
-    backbone = from_dict(TrainConfig, values).model.backbone
-    config = from_dict(TrainConfig, override(TrainConfig, values, [*NETWORKS[backbone], "validation_fraction=0.5"]))
-    run = Run.new(toy / "models" / name, toy / "npzData" / "toy", config)
+def test_a_recipe_trains(name, toy, feature_weights):
+    """An epoch of two steps in each of its stages; the losses that the last one adds are all there."""
+    config = from_dict(TrainConfig, recipes.load(name))
+    changes = [*NETWORKS[config.model.backbone], "validation_fraction=0.5"]
+    changes.append("epochs=" + "+".join("1" for _ in config.training.epochs))
+    config = from_dict(TrainConfig, override(TrainConfig, recipes.load(name), [*SHRUNK, *changes]))
+    run = Run.new(toy / "models" / name, toy / "npzData" / "toy", config, feature_weights=feature_weights)
     steps = [record for record in run.train() if isinstance(record, StepDone)]
-    assert len(steps) == 2
-    assert all(0.2 < step.loss < 3 for step in steps)
+    assert len(steps) == 2 * len(config.training.epochs)
+    assert all(0.2 < step.loss < 6 for step in steps)
+    first, last = (run.trainer.progress.history[place]["train_terms"].keys() for place in (0, -1))
+    assert ("perceptual" in last) == (name in ("perceptual", "two-stage"))
+    assert last - first == ({"perceptual", "adversarial", "discriminator"} if name == "two-stage" else set())
     assert zoo.load(name).options == config.model
 
 
 def test_the_recipes_that_are_documented_ship():
-    assert {"classic", "small", "attention", "photo"} <= set(recipes.names())
+    assert {"classic", "small", "attention", "photo", "perceptual", "two-stage"} <= set(recipes.names())
+
+
+def test_a_loss_of_a_stage_that_never_comes_is_refused(toy, feature_weights):
+    config = from_dict(TrainConfig, override(TrainConfig, recipes.load("two-stage"), [*SHRUNK, "epochs=3"]))
+    with pytest.raises(ConfigError, match=r"a loss sets in at stage 2 and the training has 1: .*epochs=20\+20"):
+        Run.new(toy / "models" / "x", toy / "npzData" / "toy", config, feature_weights=feature_weights)
 
 
 def test_a_recipe_of_ones_own_is_a_file(tmp_path):

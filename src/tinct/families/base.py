@@ -56,12 +56,13 @@ class Objective(nn.Module):
     """One player of a training: its forward gives named, already weighted losses whose sum is minimized.
 
     The first player is the model's own. A training may have several stages; the loop says in `stage` which one it is in, and
-    leaves a player alone before its `from_stage`.
+    leaves a player alone before its `from_stage`. Some loss of it sets in no sooner than in stage `last_onset`.
     """
 
     name: str
     stage: int = 1
     from_stage: int = 1
+    last_onset: int = 1
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalar losses by name."""

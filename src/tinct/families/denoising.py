@@ -81,6 +81,7 @@ class Denoising(Objective):
         super().__init__()
         self.model, self.losses = model, losses
         self._perceptual, self._adversary = perceptual, adversary
+        self.last_onset = max(part.from_stage if part.weight else 1 for part in (losses.perceptual, losses.adversarial))
         if not self._in_effect():
             raise ConfigError("loss: nothing is minimized in stage 1. Set loss.mse=1, or another weight above 0")
         if 0 < model.options.classes < categories:

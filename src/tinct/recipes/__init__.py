@@ -23,3 +23,8 @@ def load(name: str) -> dict[str, Any]:
     if name not in names():
         raise unknown("recipe", name, names())
     return load_toml(SHIPPED / f"{name}.toml")
+
+
+def title(name: str) -> str:
+    """What a shipped recipe is, in a line: the comment that it begins with."""
+    return (SHIPPED / f"{name}.toml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
