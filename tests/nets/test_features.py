@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tinct.errors import UnknownName, WeightsError
 from tinct.nets import features
 from tinct.nets.features import FEATURES, Downloaded, NotAvailable, Published
+from tinct.nets.taps import imagenet_units, squeezenet1_1
 
 NAME = "squeezenet1_1"
 
@@ -29,7 +30,7 @@ def no_weights_about(monkeypatch, tmp_path):
 def random_state(seed: int = 0) -> dict[str, Tensor]:
     """Weights of SqueezeNet's shapes, with a classifier beside them as in the published file."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {key: tensor.shape for key, tensor in features.squeezenet1_1().state_dict().items()}
+    shapes = {key: tensor.shape for key, tensor in squeezenet1_1().state_dict().items()}
     state = {
         key: torch.randn(shape, generator=generator) / max(1, shape[1:].numel()) ** 0.5 for key, shape in shapes.items()
     }
@@ -79,17 +80,63 @@ def test_squeezenet_is_its_tensors_in_the_published_names(tmp_path):
     assert sum(tensor.numel() for tensor in network.state_dict().values()) == 722_496  # of torchvision's features
 
 
+def test_vgg16_is_its_tensors_in_the_published_names(feature_weights):
+    """Configuration D written out from the file alone, as far as relu4_3; what the file has beyond that is not needed."""
+    path = feature_weights / "vgg16-397923af.pth"
+    state = {key: tensor.float() for key, tensor in torch.load(path, weights_only=True).items()}
+    x = torch.randn(2, 3, 32, 24, generator=torch.Generator().manual_seed(5))
+    outputs = features.load("vgg16", path).network(x)
+    expected = []
+    for block in ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21)):
+        x = F.max_pool2d(x, 2) if expected else x
+        for index in block:
+            x = F.relu(F.conv2d(x, state[f"features.{index}.weight"], state[f"features.{index}.bias"], padding=1))
+        expected.append(x)
+    for ours, theirs in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    parameters = sum(tensor.numel() for key, tensor in state.items() if key.startswith("features."))
+    assert parameters == 7_635_264  # of torchvision's vgg16().features[:23]
+
+
+def test_the_whole_published_vgg16_is_read_and_another_network_is_not(feature_weights, tmp_path):
+    state = torch.load(feature_weights / "vgg16-397923af.pth", weights_only=True)
+    rest = {f"features.{index}.{kind}": torch.zeros(1) for index in (24, 26, 28) for kind in ("weight", "bias")}
+    whole = saved(tmp_path / "whole.pth", state | rest | {"classifier.0.weight": torch.zeros(1)})
+    assert features.load("vgg16", whole).label == "whole.pth, fp16-rounded file given by path (not the published one)"
+    with pytest.raises(WeightsError, match=r"not the weights of vgg16: it has features\.30\.weight besides"):
+        features.load("vgg16", saved(tmp_path / "odd.pth", state | {"features.30.weight": torch.zeros(1)}))
+    with pytest.raises(WeightsError, match=r"not the weights of vgg16: it lacks features\.2\.weight"):
+        features.load("vgg16", saved(tmp_path / "squeeze.pth", random_state()))
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_the_smallest_picture_a_network_takes_is_as_it_says(name):
+    side = FEATURES[name].smallest_side
+    network = FEATURES[name].build()
+    assert [tap.shape[1] for tap in network(torch.zeros(1, 3, side, side))] == list(network.channels)
+    with pytest.raises(RuntimeError):
+        network(torch.zeros(1, 3, side - 1, side))
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_published_file_is_named_by_the_start_of_its_hash(name):
+    published = FEATURES[name].published
+    assert len(published.sha256) == 64
+    assert published.file.endswith(f"-{published.sha256[:8]}.pth")
+    assert published.address.endswith(published.file)
+
+
+def test_imagenet_units_are_those_of_the_published_networks():
+    """What torchvision's documentation says of pictures in [0, 1]: mean 0.485, 0.456, 0.406, deviation 0.229, 0.224, 0.225."""
+    pictures = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    torch.testing.assert_close(imagenet_units(2 * pictures - 1), (pictures - mean) / deviation)
+
+
 def test_loaded_networks_are_frozen_and_evaluate(tmp_path):
     network = features.load(NAME, saved(tmp_path / "w.pth", random_state())).network
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_seventeen_pixels_are_the_least_it_takes():
-    network = features.squeezenet1_1()
-    assert len(network(torch.zeros(1, 3, 17, 17))) == 7
-    with pytest.raises(RuntimeError):
-        network(torch.zeros(1, 3, 16, 17))
 
 
 def changed(**changes: Tensor) -> dict[str, Tensor]:
@@ -270,3 +317,27 @@ def test_a_download_that_is_given_up_leaves_nothing(published, server, tmp_path)
     assert next(going).done > 0
     going.close()
     assert not list((tmp_path / "here").iterdir())
+
+
+def test_a_network_is_obtained_where_it_lies_else_downloaded_else_its_absence_is_said(published, server, monkeypatch):
+    def obtained() -> tuple[list[Downloaded], Path]:
+        going, records = features.obtain(NAME), []
+        while True:
+            try:
+                records.append(next(going))
+            except StopIteration as done:
+                return records, done.value
+
+    monkeypatch.setenv("TINCT_FEATURE_ADDRESS", "http://127.0.0.1:9/")
+    with pytest.raises(NotAvailable) as caught:
+        obtained()
+    for part in (FEATURES[NAME].published.file, FEATURES[NAME].published.address, "TINCT_FEATURE_WEIGHTS"):
+        assert part in str(caught.value)
+    server.files[f"/{published.name}"] = published.read_bytes()
+    monkeypatch.setenv("TINCT_FEATURE_ADDRESS", server.address)
+    records, path = obtained()
+    assert records
+    assert path == features.cache_folder() / published.name
+    assert obtained() == ([], path)
+    monkeypatch.setenv("TINCT_FEATURE_WEIGHTS", str(published))
+    assert obtained() == ([], published)
