@@ -95,9 +95,14 @@ def test_every_place_to_stop_gives_the_same_weights_and_all_files(toy, tiny, who
     assert_same(run, whole["dropout"])
     names = {path.name for path in folder.iterdir()}
     epochs = range(1, EPOCHS + 1)
-    assert names == {"config.json", "training_history.json", "loss_curve.png", "best_model.pth", "last.pth"}.union(
-        *({f"checkpoint_epoch_{n}.pth", f"samples_epoch_{n}.png"} for n in epochs)
-    )
+    assert names == {
+        "config.json",
+        "training_history.json",
+        "loss_curve.png",
+        "best_model.pth",
+        "last.pth",
+        "cost_analysis_report.json",
+    }.union(*({f"checkpoint_epoch_{n}.pth", f"samples_epoch_{n}.png"} for n in epochs))
     assert [row["epoch"] for row in read_json(folder / "training_history.json")] == list(epochs)
     assert load_checkpoint(folder / "last.pth")["epoch"] == EPOCHS
     assert Run.resumed(folder, data, []).finished

@@ -10,6 +10,7 @@ from tinct.data.augment import AUGMENTATIONS
 from tinct.families import FAMILIES
 from tinct.training.optimizers import OPTIMIZERS
 from tinct.training.rates import RATES
+from tinct.training.trackers import NONE, TRACKERS
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class TrainingOptions:
     seed: int = option(42, "of everything random", low=0)
     precision: str = option(
         "auto", "auto = bfloat16 where the device has it", choices=lambda: ("auto", "float32", "bfloat16")
+    )
+    track: str = option(
+        NONE, "who is told of every epoch, besides the history; wandb works offline", choices=lambda: (NONE, *TRACKERS)
     )
     compile: bool = option(False, "compile the network first: a minute or two, then faster")
     device: str = option(

@@ -22,6 +22,7 @@ from tinct.config import from_dict, override, to_dict
 from tinct.errors import ConfigError, DataError, OutputError, WeightsError
 from tinct.families import FAMILIES, Colorizer, generators_for
 from tinct.files import replacing, sweep, write_json
+from tinct.training import cost, trackers
 from tinct.training.behind import Behind, snapshot
 from tinct.training.engine import memory_advice
 from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, epoch_checkpoints, link, newest, rewind
@@ -53,6 +54,7 @@ class Run:
     """One training run in its folder. Make one with `new` or `resumed`; then iterate `train`, which alone writes."""
 
     def __init__(self, folder: Path, data: Path, config: TrainConfig, feature_weights: Path | None = None) -> None:
+        cost.check(config.cost)
         self.folder, self.data, self.config = folder, data, config
         self.pictures = Pictures.open(data, config.training)
         torch.manual_seed(config.training.seed)
@@ -67,6 +69,8 @@ class Run:
         self.written = 0  # the last epoch whose files are all there
         self.rewound = False  # to a checkpoint that is not the newest
         self.writes = self.trainer.accelerator.is_main_process
+        if self.writes:
+            trackers.check(config.training.track)
         self._behind = Behind()
         self._started = time.monotonic()
 
@@ -171,6 +175,7 @@ class Run:
 
     def train(self) -> Generator[Record, None, None]:
         """Trains to the end and writes what a run writes. Interrupted or stopped, it first saves where it is."""
+        self._started = time.monotonic()  # what was asked before is not training
         self.trainer.accelerator.wait_for_everyone()  # every process has looked at the folder as it was
         if self.writes:
             self._begin()
@@ -183,6 +188,8 @@ class Run:
             self.save(LAST)
             raise
         finally:
+            if self.writes:
+                self._tracking.finish()
             self._behind.wait()
         self.trainer.accelerator.wait_for_everyone()
 
@@ -194,6 +201,9 @@ class Run:
             self.save(LAST)
             self._behind.wait()
             rewind(self.folder, self.trainer.progress.history)
+        self._cost = cost.Cost.of(self.trainer, self.config)
+        track, engine = self.config.training.track, self.trainer.accelerator
+        self._tracking = trackers.Tracking(track, engine, self.folder, self.described())
 
     def _train(self) -> Iterator[Record]:
         saved = time.monotonic()
@@ -260,6 +270,8 @@ class Run:
                 yield Saved(self.sample_sheet(self.folder / f"samples_epoch_{epoch}.png"))
             write_json(self.folder / HISTORY, history)
             figures.loss_curve(history, self.folder / "loss_curve.png")
+            write_json(self.folder / cost.REPORT, self._cost.report(3600 * self.facts()["hours"]))
+            self._tracking.follow(history)
             path = epoch_checkpoint(self.folder, epoch)
             yield Saved(self.save(path.name, best=not self.trainer.progress.waiting))
         self.written = epoch

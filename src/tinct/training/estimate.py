@@ -1,0 +1,109 @@
+"""How long a training will take, from real steps of it; afterwards it stands exactly where it stood."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from statistics import median
+
+from tinct.training.cost import epochs_left, fork_rng, operations_per_picture
+from tinct.training.feed import Feed
+from tinct.training.loop import StepDone, Trainer
+from tinct.training.run import Run
+
+VALIDATION_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a training will take, and the same in words."""
+
+    seconds_per_step: float  # in the stage under way
+    seconds_per_epoch: float  # in the stage under way, with its validation
+    seconds: float  # from here to the end of the last stage, if patience does not end it before
+    text: str
+
+
+def estimate(run: Run, steps: int = 3) -> Estimate:
+    """Times steps of the run, after one that warms up, and part of a validation.
+
+    Stages that come later are reckoned from their operations. Nothing is written, and the run then trains as if it had not
+    been asked. The processes of a run all have to ask.
+    """
+    trainer = run.trainer
+    if trainer.over:
+        return Estimate(0.0, 0.0, 0.0, "nothing is left to do")
+    feed = trainer.validation
+    with _unchanged(trainer):
+        step = _step_seconds(trainer, steps)
+        epoch = len(trainer.feed) * step + _validation_seconds(trainer, feed)
+    each = [epoch * share for share in _shares(trainer)]
+    left = epochs_left(trainer)
+    seconds = sum(count * one for count, one in zip(left, each, strict=True)) - trainer.progress.step * step
+    parts = [
+        f"{count} epoch{'s' * (count > 1)} of {duration(one)}" for count, one in zip(left, each, strict=True) if count
+    ]
+    return Estimate(step, epoch, seconds, f"about {duration(seconds)}: {', then '.join(parts)}")
+
+
+def _shares(trainer: Trainer) -> list[float]:
+    """The work of each stage beside that of the one under way."""
+    stages = len(trainer.options.epochs)
+    operations = operations_per_picture(trainer) if stages > 1 else (1.0,)
+    return [one / operations[trainer.progress.stage - 1] for one in operations]
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as exactly as anybody wants it: 2 h 10 min, 2 min 36 s, 40 s, 0.4 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} days {hours} h"
+
+
+@contextmanager
+def _unchanged(trainer: Trainer) -> Iterator[None]:
+    """Puts everything back that training in the block changes."""
+    state, clock, watch = copy.deepcopy((trainer.state(), trainer.clock, trainer.watch))
+    validation = trainer.validation
+    with fork_rng(trainer):
+        try:
+            yield
+        finally:
+            trainer.load_state(state)
+            trainer.clock, trainer.watch, trainer.validation = clock, watch, validation
+
+
+def _step_seconds(trainer: Trainer, steps: int) -> float:
+    """Median seconds of so many steps after the first, or of as many as there are."""
+    times: list[float] = []
+    trainer.validation = None  # also when epochs are short
+    with closing(trainer.run()) as records:
+        started = time.perf_counter()
+        for record in records:
+            if isinstance(record, StepDone):
+                times.append(time.perf_counter() - started)
+            if len(times) > steps:
+                break
+            started = time.perf_counter()
+    return median(times[1:] or times)
+
+
+def _validation_seconds(trainer: Trainer, feed: Feed | None) -> float:
+    """Seconds of a whole validation, from its first batches."""
+    if feed is None:
+        return 0.0
+    some = feed.indices[: VALIDATION_BATCHES * feed.batch_size * feed.processes]
+    trainer.validation = replace(feed, indices=some)
+    started = time.perf_counter()
+    trainer.validate()
+    return (time.perf_counter() - started) * len(feed.indices) / len(some)
