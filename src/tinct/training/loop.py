@@ -75,6 +75,12 @@ class Trainer:
             raise ConfigError(
                 "patience: there are no validation pictures. Raise validation_fraction, or set patience=0"
             )
+        late = max(player.last_onset for player in players)
+        if late > len(options.epochs):
+            raise ConfigError(
+                f"a loss sets in at stage {late} and the training has {len(options.epochs)}: write the epochs of each stage, "
+                f"such as epochs={'+'.join(['20'] * late)}, or set from_stage=1"
+            )
         self.options = options
         self.accelerator = accelerator(options)
         self.feed, self.validation = self._share(feed), validation and self._share(validation)

@@ -12,23 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tinct import __version__, figures, weights, zoo
-from tinct.color import compose, luma
 from tinct.config import from_dict, override, to_dict
-from tinct.errors import ConfigError, DataError, OutputError, WeightsError
-from tinct.families import FAMILIES, Colorizer, generators_for
-from tinct.files import replacing, sweep, write_json
+from tinct.errors import ConfigError, DataError, WeightsError
+from tinct.families import FAMILIES, Colorizer
+from tinct.files import sweep, write_json
 from tinct.training import cost, trackers
-from tinct.training.behind import Behind, snapshot
+from tinct.training.checkpoints import Behind, snapshot, write_checkpoint
 from tinct.training.engine import memory_advice
-from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, epoch_checkpoints, link, newest, rewind
+from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, newest, rewind
 from tinct.training.loop import EpochDone, StepDone, Trainer
 from tinct.training.options import TrainConfig
 from tinct.training.pictures import Pictures
+from tinct.training.sheet import sample_sheet
 
 SHEET_PICTURES = 8
 
@@ -222,21 +220,11 @@ class Run:
         path = self.folder / name
         if self.writes:
             self._behind.wait()  # so that only one copy is held
-            content = snapshot(self.checkpoint(whole_epoch=name != LAST))
-            self._behind.submit(lambda: self._write(path, content, best))
+            whole_epoch = name != LAST
+            content = snapshot(self.checkpoint(whole_epoch))
+            names = [*([BEST] if best else []), LAST] if whole_epoch else []
+            self._behind.submit(lambda: write_checkpoint(path, content, names, self.config.training.keep))
         return path
-
-    def _write(self, path: Path, content: dict[str, Any], best: bool) -> None:
-        try:
-            with replacing(path, sync=True) as temporary:
-                torch.save(content, temporary)
-            if path.name != LAST:
-                _name_epoch(path, best, self.config.training.keep)
-        except (OSError, RuntimeError) as error:
-            raise OutputError(
-                f"{path}: the checkpoint can't be written ({str(error).splitlines()[0]}). Those before it are whole. "
-                f"Make room and go on with --resume"
-            ) from None
 
     def checkpoint(self, whole_epoch: bool) -> dict[str, Any]:
         """Everything, under the published names of its parts and our own; the tensors are those of the training itself."""
@@ -267,7 +255,9 @@ class Run:
         if self.writes:
             if epoch % options.sample_every == 0 or self.trainer.stage_over:
                 yield Sampling(epoch)
-                yield Saved(self.sample_sheet(self.folder / f"samples_epoch_{epoch}.png"))
+                path = self.folder / f"samples_epoch_{epoch}.png"
+                sample_sheet(self.trainer.ema.average, self.pictures.shown(SHEET_PICTURES), path)
+                yield Saved(path)
             write_json(self.folder / HISTORY, history)
             figures.loss_curve(history, self.folder / "loss_curve.png")
             write_json(self.folder / cost.REPORT, self._cost.report(3600 * self.facts()["hours"]))
@@ -275,23 +265,6 @@ class Run:
             path = epoch_checkpoint(self.folder, epoch)
             yield Saved(self.save(path.name, best=not self.trainer.progress.waiting))
         self.written = epoch
-
-    @torch.no_grad()
-    def sample_sheet(self, path: Path) -> Path:
-        """Gray, truth and one sample of the averaged weights for some pictures that were not trained on, if there are any."""
-        rgb, model = self.pictures.shown(SHEET_PICTURES), self.trainer.ema.average
-        gray = luma(rgb)
-        levels = gray.float().to(next(model.parameters()).device)
-        *_, last = model.sample(levels, generators=generators_for(range(len(rgb))))
-        chroma = model.cbcr(last.x_0, levels).cpu()
-        chroma = torch.nn.functional.interpolate(chroma, gray.shape[-2:], mode="bicubic")
-        columns = {"gray": gray.expand(-1, 3, -1, -1), "sample": compose(gray, chroma), "truth": rgb}
-        figures.sheet({name: _arrays(value) for name, value in columns.items()}, path, scale=2)
-        return path
-
-
-def _arrays(pictures: torch.Tensor) -> list[NDArray[np.uint8]]:
-    return list(pictures.to(torch.uint8).permute(0, 2, 3, 1).numpy())
 
 
 def _load_base(model: Colorizer, state: dict[str, torch.Tensor], base: str) -> None:
@@ -309,15 +282,6 @@ def _check_same_split(before: TrainConfig, after: TrainConfig) -> None:
     for name in ("seed", "validation_fraction"):
         if getattr(before.training, name) != getattr(after.training, name):
             raise ConfigError(f"{name}: a run that goes on can't change it. Start another with --name NEW --from RUN")
-
-
-def _name_epoch(path: Path, best: bool, keep: int) -> None:
-    """The other names of an epoch's checkpoint; the oldest checkpoints go."""
-    if best:
-        link(path, path.with_name(BEST))
-    link(path, path.with_name(LAST))
-    for old in epoch_checkpoints(path.parent)[:-keep]:
-        old.unlink()
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:

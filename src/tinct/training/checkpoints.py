@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import torch
+
+from tinct.errors import OutputError
+from tinct.files import replacing
+from tinct.training.folder import epoch_checkpoints, link
 
 
 def snapshot(value: Any, copies: dict[tuple[int, torch.Size, tuple[int, ...]], torch.Tensor] | None = None) -> Any:
@@ -55,3 +60,19 @@ class Behind:
             job()
         except BaseException as error:  # raised again by check
             self._error = error
+
+
+def write_checkpoint(path: Path, content: dict[str, Any], names: Sequence[str], keep: int) -> None:
+    """Writes a checkpoint; when it is whole it also gets the other names, and epochs' checkpoints beyond `keep` go."""
+    try:
+        with replacing(path, sync=True) as temporary:
+            torch.save(content, temporary)
+        for name in names:
+            link(path, path.with_name(name))
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        raise OutputError(
+            f"{path}: the checkpoint can't be written ({str(error).splitlines()[0]}). Those before it are whole. "
+            "Make room and go on with --resume"
+        ) from None
+    for old in epoch_checkpoints(path.parent)[:-keep]:
+        old.unlink()
