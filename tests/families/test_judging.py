@@ -23,7 +23,7 @@ NETWORKS = {
     "unetddpm": {"features": [8, 16], "time_embedding": 16, "dropout": 0.0},
     "splitdpm": {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 2},
 }
-BOTH = {"perceptual": {"weight": 0.1}, "adversarial": {"weight": 0.01, "width": 8}}
+BOTH = {"perceptual": {"weight": 0.1}, "adversarial": {"weight": 0.01, "discriminator_width": 8}}
 
 
 def built(name: str = "unetddpm", **changes) -> Colorizer:
@@ -98,7 +98,7 @@ def test_the_perceptual_weights_are_downloaded_when_they_lie_nowhere(nowhere, mo
         ),
         ({"perceptual": {"network": "vgg61"}}, UnknownName, "Did you mean 'vgg16'"),
         ({"weighting": "minsnr"}, UnknownName, "Did you mean 'min-snr'"),
-        ({"adversarial": {"kind": "bse"}}, UnknownName, "Did you mean 'bce'"),
+        ({"adversarial": {"criterion": "bse"}}, UnknownName, "Did you mean 'bce'"),
         ({"perceptual": {"weight": -0.1}}, ConfigError, "weight = -0.1: must be at least 0"),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_model_of_small_pictures_has_no_discriminator():
 def test_terms_set_in_with_their_stages(feature_weights):
     losses = {
         "perceptual": {"weight": 0.1, "from_stage": 2},
-        "adversarial": {"weight": 0.01, "from_stage": 3, "width": 8},
+        "adversarial": {"weight": 0.01, "from_stage": 3, "discriminator_width": 8},
     }
     player, discriminator = players_of(built(), losses, feature_weights)
     published = ("mse_weight", "perceptual_weight", "adversarial_weight", "use_gan")
@@ -131,20 +131,24 @@ def test_terms_set_in_with_their_stages(feature_weights):
 
 
 def test_weights_scale_their_terms(feature_weights):
-    (player, _), (other, _) = (
-        players_of(built(), {"mse": mse, "perceptual": {"weight": p}, "adversarial": {"weight": a, "width": 8}}, feature_weights)
-        for mse, p, a in ((1, 0.1, 0.01), (2, 0.3, 0.04))
-    )  # fmt: skip
-    one, two = player(batch()), other(batch())
+    def terms(mse: float, seen: float, game: float) -> dict[str, Tensor]:
+        losses = {"mse": mse, "perceptual": {"weight": seen}, "adversarial": {**BOTH["adversarial"], "weight": game}}
+        return players_of(built(), losses, feature_weights)[0](batch())
+
+    one, two = terms(1, 0.1, 0.01), terms(2, 0.3, 0.04)
     for name, factor in (("mse", 2), ("perceptual", 3), ("adversarial", 4)):
         assert two[name].item() == pytest.approx(factor * one[name].item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("kind", ["bce", "least-squares"])
-def test_the_model_and_the_discriminator_are_moved_each_by_its_own_loss(name, kind, feature_weights):
+@pytest.mark.parametrize("criterion", ["bce", "least-squares"])
+def test_the_model_and_the_discriminator_are_moved_each_by_its_own_loss(name, criterion, feature_weights):
     model = built(name)
-    losses = {"mse": 0, "perceptual": {"weight": 0.1}, "adversarial": {"weight": 1, "kind": kind, "width": 8}}
+    losses = {
+        "mse": 0,
+        "perceptual": {"weight": 0.1},
+        "adversarial": {"weight": 1, "criterion": criterion, "discriminator_width": 8},
+    }
     player, discriminator = players_of(model, losses, feature_weights)
     assert not {id(p) for p in player.parameters()} & {id(p) for p in discriminator.parameters()}
     adversarial = player(batch())["adversarial"]
@@ -212,7 +216,7 @@ def test_the_losses_against_slow_ones(name, space, target, feature_weights):
 
 @pytest.mark.parametrize("space", ["ycbcr", "lab"])
 def test_judges_see_the_photographs_own_luma(space):
-    player, _ = players_of(built("splitdpm", space=space), {"adversarial": {"weight": 0.01, "width": 8}})
+    player, _ = players_of(built("splitdpm", space=space), {"adversarial": {"weight": 0.01, "discriminator_width": 8}})
     pictures = batch()
     player(pictures)
     (shown,) = player._adversary.shown
@@ -241,7 +245,7 @@ def test_several_batches_may_be_shown_before_the_discriminator_learns():
     """As it is where gradients of several batches make one step: it learns from each, in the order they were shown."""
 
     def learned(order: str) -> list[Tensor]:
-        player, discriminator = players_of(built(), {"adversarial": {"weight": 1, "width": 8}})
+        player, discriminator = players_of(built(), {"adversarial": {"weight": 1, "discriminator_width": 8}})
         losses = []
         for first in (0, COUNT):
             player(batch(first=first))

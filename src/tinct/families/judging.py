@@ -29,8 +29,8 @@ class PerceptualOptions:
     """Difference of pictures as a network trained on ImageNet sees it."""
 
     weight: float = option(0.0, "of the perceptual loss, 0.1 to 0.5; 0 = off", low=0.0)
-    network: str = option("vgg16", "that it looks through", choices=lambda: list(NETWORKS))
-    from_stage: int = option(1, "stage of the training in which it sets in", low=1)
+    network: str = option("vgg16", "network that the perceptual loss looks through", choices=lambda: list(NETWORKS))
+    from_stage: int = option(1, "stage in which the perceptual loss sets in", low=1)
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class AdversarialOptions:
     """The game with a discriminator that learns to tell the model's colours from true ones."""
 
     weight: float = option(0.0, "of the adversarial loss, 0.01 to 0.05; 0 = off", low=0.0)
-    kind: str = option("bce", "of adversarial loss", choices=lambda: list(ADVERSARIAL))
-    from_stage: int = option(1, "stage of the training in which it sets in", low=1)
-    width: int = option(64, "of the discriminator's first layer", low=8)
+    from_stage: int = option(1, "stage in which the adversarial loss sets in", low=1)
+    criterion: str = option("bce", "of both sides of the adversarial game", choices=lambda: list(ADVERSARIAL))
+    discriminator_width: int = option(64, "channels of the discriminator's first layer", low=8)
 
 
 class Perceptual:
@@ -100,7 +100,11 @@ class Adversary:
                 f"loss.adversarial: the patch discriminator needs pictures of {PatchGan.smallest_side} px or more, "
                 f"not {size} px. Set loss.adversarial.weight=0"
             )
-        self.options, self.judge, self.loss = options, PatchGan(options.width), ADVERSARIAL[options.kind]
+        self.options, self.judge, self.loss = (
+            options,
+            PatchGan(options.discriminator_width),
+            ADVERSARIAL[options.criterion],
+        )
         self.shown: deque[Shown] = deque()
 
     def fooled(self, gray: Tensor, results: Tensor) -> Tensor:
