@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from conftest import make_prepared
 from pseudo_terminal import talk
 from tinct.cli.main import main
 from tinct.files import read_json
@@ -186,10 +187,11 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(toy, capsys, arguments
 def test_more_bad_input(trained, capsys):
     assert run("train", "--resume", "--yes") == 1
     assert "--resume needs to know which run: add --name" in capsys.readouterr().err
-    (trained / "npzData" / "other").mkdir()
-    (trained / "npzData" / "other" / "metadata.json").write_text("{}")
+    other = make_prepared(trained / "npzData" / "other")
     assert run("train", "--yes") == 1
     assert "--data is missing. Prepared sets: other, toy" in capsys.readouterr().err
+    for path in other.glob("*.npy"):
+        path.unlink()
     assert run("train", "--data", "other", "--yes") == 1
     assert "other: no prepared set" in capsys.readouterr().err
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from tinct.cli.common import console, errors, progress
 from tinct.data.progress import Note, Progress, Stage
-from tinct.errors import TinctError
+from tinct.errors import ConfigError, TinctError, unknown
 
 T = TypeVar("T")
 
@@ -26,6 +26,57 @@ def ask(question: str, parse: Callable[[str], T], default: object = None) -> T:
 
     answer: T = click.prompt(question, default=default, value_proc=parsed, show_default=default != "")  # type: ignore[assignment]
     return answer
+
+
+def nothing_said(context: click.Context) -> bool:
+    """Whether the command was given no argument and no flag."""
+    sources = (context.get_parameter_source(name) for name in context.params)
+    return all(source is not click.core.ParameterSource.COMMANDLINE for source in sources)
+
+
+def one_of(question: str, answers: Sequence[str], default: str) -> str:
+    """One of the answers, as it stands in the list."""
+
+    def parsed(text: str) -> str:
+        if text.strip() not in answers:
+            raise ConfigError(f"'{text}': answer {', '.join(answers)}")
+        return text.strip()
+
+    return ask(question, parsed, default)
+
+
+def by_number(question: str, names: Sequence[str], default: str, kind: str) -> str:
+    """One of the names, answered by its number in the list (from 1) or by itself."""
+
+    def parsed(text: str) -> str:
+        text = text.strip()
+        if text.isdecimal() and text not in names and 1 <= int(text) <= len(names):
+            return names[int(text) - 1]
+        if text not in names:
+            raise unknown(kind, text, names)
+        return text
+
+    return ask(question, parsed, default)
+
+
+def yes_or_no(question: str, default: bool) -> bool:
+    """A y/n question whose default Enter takes."""
+    words = {"y": True, "yes": True, "n": False, "no": False}
+
+    def parsed(text: str) -> bool:
+        if text.strip().lower() not in words:
+            raise ConfigError(f"'{text}': answer y or n")
+        return words[text.strip().lower()]
+
+    return ask(f"{question} (y/n)", parsed, "y" if default else "n")
+
+
+def typed_name(question: str, name: str) -> bool:
+    """Whether the name was typed, for what can't be undone; Enter and everything else leave things as they are."""
+    typed = ask(f"{question} (Enter = leave it)", str, "") == name
+    if not typed:
+        console.print("Left as it is.")
+    return typed
 
 
 def say(title: str, facts: Mapping[str, object]) -> None:

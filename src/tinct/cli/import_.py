@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from tinct.cli.common import chosen_values, confirm, console, interactive, schema_options, yes_option
-from tinct.cli.dialogue import ask, say, show
+from tinct.cli.dialogue import ask, nothing_said, say, show
 from tinct.config import Leaf, from_dict, leaves, override
 from tinct.data.discovery import IMPORT_METADATA, IMPORTED, read_imported
 from tinct.data.download import Download
@@ -80,7 +80,7 @@ def command(
     flags = override(ImportOptions, {}, chosen_values(values))
     options = from_dict(ImportOptions, {**flags, "resize": resize, "skip_unreadable": skip_unreadable})
     parse_resolution(options.resolution)
-    if asks and _nothing_said(click.get_current_context()):
+    if asks and nothing_said(click.get_current_context()):
         kind, source, name, options = _questions(options)
     kind = kind or _missing("the kind of set", f"one of {', '.join(SOURCES)}")
     name = name or (ask("Model name", _name) if asks else _missing("--name", "a name for the set"))
@@ -98,12 +98,6 @@ def command(
         _kept(folder)
         raise
     return 0
-
-
-def _nothing_said(context: click.Context) -> bool:
-    """Whether the command was given no argument and no flag."""
-    sources = (context.get_parameter_source(name) for name in context.params)
-    return all(source is not click.core.ParameterSource.COMMANDLINE for source in sources)
 
 
 def _questions(options: ImportOptions) -> tuple[str, Path | None, str, ImportOptions]:

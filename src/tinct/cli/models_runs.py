@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tinct import figures, weights, zoo
 from tinct.cli.common import console, interactive, yes_option
-from tinct.cli.dialogue import ask
+from tinct.cli.dialogue import typed_name
 from tinct.errors import ConfigError, DataError, OutputError, unknown
 from tinct.files import checked_name, safe_name, workspace
 from tinct.training.folder import clear, newest, occupied, run_folder, run_names, stored_history
@@ -76,20 +76,13 @@ def delete(name: str, yes: bool) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum({(path.stat().st_ino, path.stat().st_dev): path.stat().st_size for path in files}.values())
     console.print(f"{folder}: {len(files)} files, {size / 1e6:.1f} MB", markup=False)
-    typed_name(f"Type the run's name, {name}, to delete it", name, yes)
+    question = f"Type the run's name, {name}, to delete it"
+    if not yes and not interactive():
+        raise ConfigError(f"{question}. Nobody is there to answer: add --yes.")
+    if not yes and not typed_name(question, name):
+        raise click.Abort
     clear(folder)
     console.print(f"Deleted {folder}.", markup=False)
-
-
-def typed_name(question: str, name: str, yes: bool) -> None:
-    """Asks for the name to be typed; anything else, or nothing, is click's Abort."""
-    if yes:
-        return
-    if not interactive():
-        raise ConfigError(f"{question}. Nobody is there to answer: add --yes.")
-    if ask(f"{question} (Enter = leave it)", str, "") != name:
-        console.print("Left as it is.")
-        raise click.Abort
 
 
 def _own() -> str:

@@ -2,98 +2,146 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tinct import recipes, zoo
-from tinct.cli.common import chosen_values, confirm, console, errors, progress, schema_options, yes_option
-from tinct.config import complete, from_dict, leaves, merge, override
-from tinct.data.dataset import PreparedSet
-from tinct.data.discovery import PREPARED
-from tinct.data.store import METADATA
+from tinct import recipes
+from tinct.cli import train_dialogue, train_display
+from tinct.cli.common import chosen_values, confirm, console, errors, interactive, schema_options, yes_option
+from tinct.cli.dialogue import nothing_said
+from tinct.cli.train_display import say
+from tinct.cli.train_folder import OwnSet
+from tinct.cli.train_plan import Plan, checkpoint_of, settings, stored_settings
+from tinct.config import complete, from_dict, leaves, override
+from tinct.data.discovery import discover_prepared
 from tinct.errors import ConfigError, OutputError
 from tinct.files import checked_name, workspace
-from tinct.training.folder import clear, data_folder, has_checkpoint, occupied, run_folder, stored_config
-from tinct.training.loop import EpochDone, StepDone
+from tinct.training.engine import is_main_process, process_count
+from tinct.training.estimate import estimate
+from tinct.training.folder import clear, has_checkpoint, occupied, run_folder, stored_config
+from tinct.training.launching import start_missing_processes
 from tinct.training.options import TrainConfig
 from tinct.training.run import Run
-
-LOG_SECONDS = 60  # between lines in a log, where there is no terminal for a progress bar
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.option("--data", metavar="NAME", help="Prepared set in npzData/ (default: the only one).")
+@click.option(
+    "--images",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Train on this folder or zip of pictures: import and preparation are done on the way.",
+)
 @click.option("--name", metavar="NAME", help="Name of the run in models/ (default: the set's name).")
 @click.option(
     "--recipe", metavar="NAME|FILE", help=f"Settings to start from: {', '.join(recipes.names())}, or a TOML file."
 )
 @click.option("--resume", is_flag=True, help="Go on where the run was broken off.")
+@click.option(
+    "--checkpoint", metavar="EPOCH|FILE", help="With --resume: go on from this one, and drop what came after it."
+)
 @click.option("--overwrite", is_flag=True, help="Delete a run of the same name first.")
 @click.option("--from", "base", metavar="MODEL", help="Start from the weights of a model, bundled or your own.")
+@click.option(
+    "--feature-weights",
+    metavar="DIR|FILE",
+    type=click.Path(path_type=Path, exists=True),
+    help="Published weights that a perceptual loss looks through (default: TINCT_FEATURE_WEIGHTS, the cache, a download).",
+)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any option; its last part is enough.")
 @yes_option
 @schema_options(leaves(complete(TrainConfig())))
 def command(
     data: str | None,
+    images: Path | None,
     name: str | None,
     recipe: str | None,
     resume: bool,
+    checkpoint: str | None,
     overwrite: bool,
     base: str | None,
+    feature_weights: Path | None,
     assignments: tuple[str, ...],
     yes: bool,
     **options: Any,
 ) -> None:
-    """Train a colorizer on a prepared set.
+    """Train a colorizer on a prepared set, or on a folder of pictures. Run without arguments on a terminal, it asks.
 
     \b
+    tinct train
     tinct train --data tiny --name first --family unetddpm --epochs 2
     tinct train --data tiny --name first --resume
+    tinct train --data tiny --name first --resume --checkpoint 3
     tinct train --data tiny --recipe photo --set batch_size=32
     tinct train --data mine --from photo --epochs 5
+    tinct train --images ~/Pictures/garden --size 64 --yes
+    accelerate launch --num_processes 2 -m tinct train --data tiny --yes
     """
-    changes = [*chosen_values(options), *assignments]
-    _check_flags(resume, overwrite, recipe or base, name or data)
-    name, data = _names(name, data, resume)
-    folder = run_folder(name)
-    goes_on = resume and has_checkpoint(folder)
-    if goes_on:
-        run = Run.resumed(folder, data_folder(data), changes)
-        if run.finished:
-            _say(f"{name}: finished already, {_why_finished(run)}")
-            return
-        _say(f"Resuming {name} in epoch {run.trainer.progress.epoch}, step {run.trainer.progress.step}.")
-    else:
-        base, values = _start(folder, recipe, base, resume, overwrite)
-        run = Run.new(folder, data_folder(data), _configure(data, values, changes), base)
-    _describe(run)
-    if not goes_on:
-        _ask(folder, yes)
-        clear(folder)
-    try:
-        _train(run)
-    except KeyboardInterrupt:
-        _say(f"\nSaved in {folder}. Go on with: tinct train --data {data} --name {name} --resume")
-        raise
+    start_missing_processes()
+    _speak_once(yes)
+    if nothing_said(click.get_current_context()) and interactive():
+        _asked()
+        return
+    _check_flags(resume, overwrite, recipe or base, bool(name or data or images), checkpoint, bool(data and images))
+    own = OwnSet.of(images, name) if images else None
+    name, data = (own.name, own.name) if own else _names(name, data, resume)
+    plan = _start(run_folder(name), data, recipe, base, resume, overwrite, checkpoint)
+    plan = replace(plan, changes=[*chosen_values(options), *assignments], feature_weights=feature_weights)
+    if own and not own.make(_size(plan, own), yes):
+        raise click.Abort
+    run = plan.make()
+    if plan.goes_on and run.finished:
+        say(f"{name}: finished already, {train_display.why_finished(run)}")
+        return
+    if plan.goes_on:
+        say(f"Resuming {name} in epoch {run.trainer.progress.epoch}, step {run.trainer.progress.step}.")
+    train_display.describe(run)
+    _confirm(plan, run, yes)
+    _train(plan, run)
 
 
-def _say(text: str) -> None:
-    """Prints a line in which names may have brackets."""
-    console.print(text, markup=False)
+def _speak_once(yes: bool) -> None:
+    """Of several processes the first one speaks; none can ask."""
+    if process_count() > 1 and not yes:
+        raise ConfigError("several processes can't ask questions: add --yes")
+    console.quiet = errors.quiet = not is_main_process()
 
 
-def _check_flags(resume: bool, overwrite: bool, start: str | None, which: str | None) -> None:
+def _asked() -> None:
+    """The dialogue, the estimate, the summary, and the training."""
+    plan, run = train_dialogue.wizard()
+    if plan.goes_on and run.finished:
+        say(f"{plan.name}: finished already, {train_display.why_finished(run)}")
+        return
+    train_dialogue.summary(plan, run)
+    train_display.describe(run)
+    say(f"Time: {_estimated(run)}")
+    if not confirm(_rewinding(plan) if run.rewound else "Start training?", yes=False):
+        raise click.Abort
+    _train(plan, run)
+
+
+def _estimated(run: Run) -> str:
+    with console.status("Timing a few batches…"):
+        return estimate(run).text
+
+
+def _check_flags(
+    resume: bool, overwrite: bool, start: str | None, which: bool, checkpoint: str | None, twice: bool
+) -> None:
+    if twice:
+        raise ConfigError("--data and --images: say only one of them")
     if resume and overwrite:
         raise ConfigError("--resume and --overwrite can't go together")
     if resume and start:
         raise ConfigError("--resume takes its settings from the run: leave --recipe and --from away")
     if resume and not which:
         raise ConfigError("--resume needs to know which run: add --name")
+    if checkpoint and not resume:
+        raise ConfigError("--checkpoint says where to go on: add --resume. To start from weights, use --from.")
 
 
 def _names(name: str | None, data: str | None, resume: bool) -> tuple[str, str]:
@@ -105,103 +153,73 @@ def _names(name: str | None, data: str | None, resume: bool) -> tuple[str, str]:
     return checked_name(name or data, "run name"), data
 
 
-def _start(
-    folder: Path, recipe: str | None, base: str | None, resume: bool, overwrite: bool
-) -> tuple[str | None, dict[str, Any]]:
-    """The model to start from and the settings of a run that starts anew: its own if it never came to a checkpoint."""
-    if not resume:
-        if occupied(folder) and not overwrite:
-            raise OutputError(
-                f"{folder} exists: --resume goes on with it, --overwrite starts anew, --name chooses another name"
-            )
-        return base, _settings(recipe, base)
-    _say(f"{folder.name}: no checkpoint yet, starting anew.")
-    if not occupied(folder):
-        return None, {}
-    config = stored_config(folder)
-    return config.get("base"), {key: config[key] for key in ("family", "model", "training") if key in config}
-
-
-def _why_finished(run: Run) -> str:
-    epochs = len(run.trainer.progress.history)
-    if run.trainer.stopped_early:
-        return f"stopped after {epochs} epochs as validation grew no better. --patience N with a higher N goes on."
-    return f"{epochs} epochs done. --epochs N adds more."
-
-
 def _only_set() -> str:
     """The prepared set, if there is exactly one."""
-    sets = sorted(path.parent.name for path in workspace().glob(f"{PREPARED}/*/{METADATA}"))
+    sets = [one.name for one in discover_prepared(workspace())]
     if len(sets) == 1:
         return sets[0]
     raise ConfigError(f"--data is missing. Prepared sets: {', '.join(sets) or 'none; make one with `tinct prepare`'}")
 
 
-def _settings(recipe: str | None, base: str | None) -> dict[str, Any]:
-    """The shape of --from with the recipe laid over it."""
-    values: dict[str, Any] = {}
-    if base is not None:
-        header = zoo.load_weights(zoo.find(base))[1]
-        values = {key: header[key] for key in ("family", "model") if key in header}
-    return merge(values, recipes.load(recipe) if recipe else {})
+def _start(
+    folder: Path,
+    data: str,
+    recipe: str | None,
+    base: str | None,
+    resume: bool,
+    overwrite: bool,
+    checkpoint: str | None,
+) -> Plan:
+    """Goes on, or starts anew: with the run's own settings if it never came to a checkpoint."""
+    name = folder.name
+    if not resume:
+        if occupied(folder) and not overwrite:
+            raise OutputError(
+                f"{folder} exists: --resume goes on with it, --overwrite starts anew, --name chooses another name"
+            )
+        return Plan(name, data, values=settings(recipe, base), base=base)
+    if checkpoint or has_checkpoint(folder):
+        return Plan(name, data, goes_on=True, checkpoint=checkpoint_of(folder, checkpoint) if checkpoint else None)
+    say(f"{name}: no checkpoint yet, starting anew.")
+    if not occupied(folder):
+        return Plan(name, data)
+    return Plan(name, data, values=stored_settings(folder), base=stored_config(folder).get("base"))
 
 
-def _configure(data: str, values: dict[str, Any], changes: Sequence[str]) -> TrainConfig:
-    """Defaults, settings, flags: each laid over those before. The size is the set's unless somebody chose one."""
-    values = override(TrainConfig, values, changes)
-    if "size" not in values.get("model", {}):
-        height, width = PreparedSet.open(data_folder(data), "train").rgb.shape[1:3]
-        values = merge(values, {"model": {"size": min(height, width)}})
-    return from_dict(TrainConfig, values)
+def _size(plan: Plan, own: OwnSet) -> int:
+    """Side of the pictures to prepare: the chosen one, else the set's, else the model's. Wrong options are found here."""
+    values = stored_settings(plan.folder) if plan.goes_on else plan.values
+    chosen = override(TrainConfig, values, plan.changes)
+    size: int = from_dict(TrainConfig, chosen).model.size
+    return size if "size" in chosen.get("model", {}) else own.size or size
 
 
-def _describe(run: Run) -> None:
-    """Says what will be trained on what."""
-    options, pictures = run.config.training, run.pictures
-    size = sum(parameter.numel() for parameter in run.model.parameters()) / 1e6
-    _say(f"{run.config.family} of {size:.1f}M parameters, {run.config.model.space}, into {run.folder}")
-    source = f"held out of train with seed {options.seed}" if pictures.held_out else "the set's val part"
-    _say(
-        f"{len(pictures.train_indices)} training pictures, {len(pictures.validation_indices)} for validation ({source}); "
-        f"{sum(options.epochs)} epochs of {len(run.trainer.feed)} steps of {options.batch_size}"
-    )
-
-
-def _ask(folder: Path, yes: bool) -> None:
-    """Asks before a training starts anew; Abort leaves everything as it is."""
-    questions = [f"Delete {folder} and its checkpoints?"] if has_checkpoint(folder) else []
-    if not all(confirm(question, yes) for question in [*questions, "Start training?"]):
+def _confirm(plan: Plan, run: Run, yes: bool) -> None:
+    """Asks before a training starts anew or what came after a checkpoint is dropped; Abort leaves everything as it is."""
+    if plan.goes_on:
+        questions = [_rewinding(plan)] if run.rewound else []
+    else:
+        lost = [f"Delete {plan.folder} and its checkpoints?"] if has_checkpoint(plan.folder) else []
+        questions = [*lost, "Start training?"]
+    if questions and not yes and interactive():
+        say(f"Time: {_estimated(run)}")
+    if not all(confirm(question, yes) for question in questions):
         raise click.Abort
 
 
-def _train(run: Run) -> None:
-    options, trainer, said = run.config.training, run.trainer, time.monotonic()
-    with progress(transient=True) as bar, closing(run.train()) as records:
-        epochs = sum(options.epochs)
-        total = epochs * len(trainer.feed)
-        done = (trainer.progress.epoch - 1) * len(trainer.feed) + trainer.progress.step
-        task = bar.add_task("training", total=total, completed=done)
-        for record in records:
-            if isinstance(record, StepDone):
-                text = f"epoch {record.epoch}/{epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}"
-                bar.update(task, advance=1, description=text)
-                if not errors.is_terminal and time.monotonic() - said > LOG_SECONDS:
-                    left = bar.tasks[task].time_remaining
-                    _say(text + ("" if left is None else f", {left / 60:.0f} min left"))
-                    said = time.monotonic()
-            elif isinstance(record, EpochDone):
-                _say(_line(record, options.patience))
-    what = "validation" if trainer.validation else "training"
-    _say(f"Done. Best {what} loss {trainer.progress.best:.4f}. The model is {run.folder.name}:")
-    _say(f"  tinct colorize photo.jpg --model {run.folder.name}")
+def _rewinding(plan: Plan) -> str:
+    assert plan.checkpoint
+    return f"Go on from {plan.checkpoint.name} and drop what came after it?"
 
 
-def _line(done: EpochDone, patience: int) -> str:
-    row = done.row
-    validation = "" if row["val_loss"] is None else f"  val {row['val_loss']:.4f}"
-    best = "  best" if done.best else f"  early stop {row['early_stop_counter']}/{patience}" if patience else ""
-    stopped = "  stopped: no better for so long" if done.stopped else ""
-    return (
-        f"epoch {done.epoch}: train {row['train_loss']:.4f}{validation}  {row['seconds']:.0f} s, "
-        f"{row['pictures_per_second']:.1f} pictures/s{best}{stopped}"
-    )
+def _train(plan: Plan, run: Run) -> None:
+    """Trains; a new run first clears the way."""
+    if not plan.goes_on:
+        run.trainer.accelerator.wait_for_everyone()  # every process has looked at what is cleared away
+        if run.writes:
+            clear(plan.folder)
+    try:
+        train_display.train(run)
+    except KeyboardInterrupt:
+        say(f"\nSaved in {plan.folder}. Go on with: tinct train --data {plan.data} --name {plan.name} --resume")
+        raise

@@ -104,7 +104,8 @@ class ImportWriter:
     def begin(self) -> None:
         """Marks the folder as unfinished and counts what is in it; half-written files of a killed import are removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / UNFINISHED, identity(self.origin, self.options), sync=True)
+        begun = {**identity(self.origin, self.options), "source_path": self.origin.path}
+        write_json(self.folder / UNFINISHED, begun, sync=True)
         (self.folder / IMPORT_METADATA).unlink(missing_ok=True)
         for place in ("", *SPLITS):
             for name in self.places.folder_of.values():

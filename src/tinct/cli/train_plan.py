@@ -1,0 +1,98 @@
+"""What somebody asked to be trained, by flags or in the dialogue, and the run that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from tinct import recipes, zoo
+from tinct.config import from_dict, leaves, merge, override
+from tinct.data.dataset import PreparedSet
+from tinct.errors import ConfigError, WeightsError
+from tinct.training.folder import (
+    data_folder,
+    epoch_checkpoint,
+    epoch_checkpoints,
+    run_folder,
+    stored_config,
+)
+from tinct.training.options import TrainConfig
+from tinct.training.run import Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training: one that goes on (from `checkpoint`, else from its newest), or one that starts anew."""
+
+    name: str
+    data: str
+    goes_on: bool = False
+    checkpoint: Path | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)  # of a new one: recipe and the shape of `base`
+    changes: Sequence[str] = ()  # NAME=VALUE, laid over them, or over what the run that goes on has
+    base: str | None = None  # model whose weights a new one starts from
+    feature_weights: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is, or will be."""
+        return run_folder(self.name)
+
+    def make(self) -> Run:
+        """The run; nothing is written yet."""
+        data = data_folder(self.data)
+        if self.goes_on:
+            run = Run.resumed(self.folder, data, self.changes, self.checkpoint, self.feature_weights)
+        else:
+            config = configured(data, self.values, self.changes)
+            run = Run.new(self.folder, data, config, self.base, self.feature_weights)
+        self._check_feature_weights(run.config)
+        return run
+
+    def _check_feature_weights(self, config: TrainConfig) -> None:
+        values = {leaf.path: leaf.default for leaf in leaves(config)}
+        if self.feature_weights and not values.get("loss.perceptual.weight"):
+            raise ConfigError(
+                "--feature-weights: no loss of this training looks through a feature network. "
+                "Add --perceptual-weight 0.1, or leave it away."
+            )
+
+
+def configured(data: Path, values: Mapping[str, Any], changes: Sequence[str]) -> TrainConfig:
+    """Defaults, settings, flags: each laid over those before. The size is the set's unless somebody chose one."""
+    chosen = override(TrainConfig, values, changes)
+    if "size" not in chosen.get("model", {}):
+        height, width = PreparedSet.open(data, "train").rgb.shape[1:3]
+        chosen = merge(chosen, {"model": {"size": min(height, width)}})
+    return from_dict(TrainConfig, chosen)
+
+
+def settings(recipe: str | None, base: str | None) -> dict[str, Any]:
+    """The shape of the model `base` with the recipe laid over it."""
+    values: dict[str, Any] = {}
+    if base is not None:
+        header = zoo.load_weights(zoo.find(base))[1]
+        values = {key: header[key] for key in ("family", "model") if key in header}
+    return merge(values, recipes.load(recipe) if recipe else {})
+
+
+def stored_settings(folder: Path) -> dict[str, Any]:
+    """The settings of a run, as its config.json has them."""
+    config = stored_config(folder)
+    return {item.name: config[item.name] for item in fields(TrainConfig) if item.name in config}
+
+
+def checkpoint_of(folder: Path, text: str) -> Path:
+    """The checkpoint that an epoch's number, a file's name in the run's folder, or a path means."""
+    if text.isdecimal():
+        path = epoch_checkpoint(folder, int(text))
+        if not path.is_file():
+            there = ", ".join(other.stem.rpartition("_")[2] for other in epoch_checkpoints(folder))
+            raise WeightsError(f"{path}: no such checkpoint. Epochs of {folder.name} that are kept: {there or 'none'}.")
+        return path
+    for path in (folder / text, Path(text)):
+        if path.is_file():
+            return path
+    raise WeightsError(f"{text}: no such checkpoint. Say the number of an epoch, or a file.")
