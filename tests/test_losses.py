@@ -9,7 +9,9 @@ from torch.testing import assert_close
 
 from tinct.diffusion import SCHEDULES, TARGETS, Level, Schedule, diffuse
 from tinct.losses import ADVERSARIAL, WEIGHTINGS, min_snr, perceptual, trust
-from tinct.nets.taps import Taps, vgg16
+from tinct.nets import features
+from tinct.nets.features import FEATURES
+from tinct.nets.taps import Taps
 
 GAMMA = 5.0
 
@@ -80,19 +82,20 @@ def small_taps() -> Taps:
 
 
 def written_out(result: Tensor, truth: Tensor, network: Taps) -> float:
-    """Equation 2 of Johnson et al., one number after another, in ImageNet's own terms of [0, 1]."""
+    """Equation 2 of Johnson et al. over the truth's own size, number after number, in ImageNet's own terms of [0, 1]."""
     mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    taps = [
+    one, other = (
         network((((picture + 1) / 2 - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))[None])
         for picture in (result, truth)
-    ]
+    )
     distances = []
-    for one, other in zip(*taps, strict=True):
-        _, channels, height, width = one.shape
-        total = 0.0
-        for difference in (one - other).flatten().tolist():
-            total += difference * difference
-        distances.append(total / (channels * height * width))
+    for got, wanted in zip(one, other, strict=True):
+        _, channels, height, width = wanted.shape
+        difference = size = 0.0
+        for a, b in zip(got.flatten().tolist(), wanted.flatten().tolist(), strict=True):
+            difference += (a - b) ** 2 / (channels * height * width)
+            size += b**2 / (channels * height * width)
+        distances.append(difference / size)
     return sum(distances) / len(distances)
 
 
@@ -103,15 +106,26 @@ def test_the_perceptual_distance_is_the_slow_one_for_each_result_of_a_truth():
     assert_close(distances, torch.tensor(expected), rtol=1e-4, atol=0)
 
 
-def test_the_perceptual_distance_through_vgg16_is_the_slow_one():
-    torch.manual_seed(0)
-    network, truth, result = (
-        vgg16().requires_grad_(False),
-        noise(1, 3, 16, 16).tanh(),
-        noise(1, 3, 16, 16, seed=1).tanh(),
-    )
+def test_the_perceptual_distance_through_vgg16_is_the_slow_one(feature_weights):
+    network = features.load("vgg16", feature_weights / FEATURES["vgg16"].published.file).network
+    truth, result = noise(1, 3, 16, 16).tanh(), noise(1, 3, 16, 16, seed=1).tanh()
     expected = written_out(result[0], truth[0], network)
     assert_close(perceptual(result, truth, network), torch.tensor([expected]), rtol=1e-3, atol=0)
+
+
+def test_taps_count_alike_however_large_their_features_are():
+    """The same network with its first tap a hundred times as large, and what follows as it was."""
+    network, louder, truth, result = (
+        small_taps(),
+        small_taps(),
+        noise(1, 3, 12, 12).tanh(),
+        noise(1, 3, 12, 12, seed=1).tanh(),
+    )
+    louder.features[0].weight.mul_(100)
+    louder.features[0].bias.mul_(100)
+    louder.features[3].weight.div_(100)
+    assert_close(perceptual(result, truth, louder), perceptual(result, truth, network))
+    assert network(truth)[0].square().mean() < 1e-3 * louder(truth)[0].square().mean()
 
 
 def test_the_perceptual_distance_of_a_picture_to_itself_is_nothing_and_moves_the_result_alone():

@@ -52,18 +52,26 @@ def trust(level: Level) -> Tensor:
 
 
 def perceptual(results: Tensor, truths: Tensor, network: Taps) -> Tensor:
-    """Mean squared difference of a network's features, mean over its taps (Johnson et al. 2016, 1603.08155, eq. 2); (N,).
+    """Squared difference of a network's features over the truth's own squared features, mean over its taps; (N,).
+
+    It is the feature loss of Johnson et al. 2016 (1603.08155, eq. 2) with each tap in units of the truth: taps differ a
+    thousandfold in size, so that the largest would be all that counts, and a weight would mean another thing through
+    another network. A picture whose features have nothing to do with the truth's is about 1 to 2 away from it.
 
     results: (N, 3, H, W) with gradients; truths: (B, 3, H, W), each the truth of N / B results in a row.
     """
     with torch.no_grad():
         wanted = network(imagenet_units(truths))
     each = len(results) // len(truths)
-    distances = [
-        (tap.float() - truth.float().repeat_interleave(each, dim=0)).square().mean(dim=(1, 2, 3))
-        for tap, truth in zip(network.walk(imagenet_units(results)), wanted, strict=True)
-    ]
-    return torch.stack(distances).mean(dim=0)
+    pairs = zip(network.walk(imagenet_units(results)), wanted, strict=True)
+    return torch.stack([_relative(tap.float(), truth.float(), each) for tap, truth in pairs]).mean(dim=0)
+
+
+def _relative(tap: Tensor, truth: Tensor, each: int) -> Tensor:
+    """Mean square (N,) of a tap's differences (N, C, h, w) over that of the truth's tap (N / each, C, h, w)."""
+    difference = (tap - truth.repeat_interleave(each, dim=0)).square().mean(dim=(1, 2, 3))
+    size = truth.square().mean(dim=(1, 2, 3)).clamp_min(1e-3)  # far below any photograph's
+    return difference / size.repeat_interleave(each)
 
 
 @ADVERSARIAL.add("bce")
