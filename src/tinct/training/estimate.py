@@ -22,7 +22,7 @@ class Estimate:
     """Seconds that a training will take, and the same in words."""
 
     seconds_per_step: float  # in the stage under way
-    seconds_per_epoch: float  # in the stage under way, with its validation
+    seconds_per_epoch: float  # in it, with a validation
     seconds: float  # from here to the end of the last stage, if patience does not end it before
     text: str
 
@@ -38,9 +38,9 @@ def estimate(run: Run, steps: int = 3) -> Estimate:
         return Estimate(0.0, 0.0, 0.0, "nothing is left to do")
     feed = trainer.validation
     with _unchanged(trainer):
-        step = _step_seconds(trainer, steps)
+        step, stage = _step_seconds(trainer, steps)
         epoch = len(trainer.feed) * step + _validation_seconds(trainer, feed)
-    each = [epoch * share for share in _shares(trainer)]
+    each = [epoch * share for share in _shares(trainer, stage)]
     left = epochs_left(trainer)
     seconds = sum(count * one for count, one in zip(left, each, strict=True)) - trainer.progress.step * step
     parts = [
@@ -49,16 +49,16 @@ def estimate(run: Run, steps: int = 3) -> Estimate:
     return Estimate(step, epoch, seconds, f"about {duration(seconds)}: {', then '.join(parts)}")
 
 
-def _shares(trainer: Trainer) -> list[float]:
-    """The work of each stage beside that of the one under way."""
+def _shares(trainer: Trainer, stage: int) -> list[float]:
+    """The work of each stage beside that of `stage`."""
     stages = len(trainer.options.epochs)
     operations = operations_per_picture(trainer) if stages > 1 else (1.0,)
-    return [one / operations[trainer.progress.stage - 1] for one in operations]
+    return [one / operations[stage - 1] for one in operations]
 
 
 def duration(seconds: float) -> str:
     """A time in words, as exactly as anybody wants it: 2 h 10 min, 2 min 36 s, 40 s, 0.4 s."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -83,8 +83,8 @@ def _unchanged(trainer: Trainer) -> Iterator[None]:
             trainer.clock, trainer.watch, trainer.validation = clock, watch, validation
 
 
-def _step_seconds(trainer: Trainer, steps: int) -> float:
-    """Median seconds of so many steps after the first, or of as many as there are."""
+def _step_seconds(trainer: Trainer, steps: int) -> tuple[float, int]:
+    """Median seconds of so many steps after the first, or of as many as their stage has, and the stage."""
     times: list[float] = []
     trainer.validation = None  # also when epochs are short
     with closing(trainer.run()) as records:
@@ -92,10 +92,11 @@ def _step_seconds(trainer: Trainer, steps: int) -> float:
         for record in records:
             if isinstance(record, StepDone):
                 times.append(time.perf_counter() - started)
-            if len(times) > steps:
+            stage = trainer.progress.stage
+            if len(times) > steps or trainer.stage_over:
                 break
             started = time.perf_counter()
-    return median(times[1:] or times)
+    return median(times[1:] or times), stage
 
 
 def _validation_seconds(trainer: Trainer, feed: Feed | None) -> float:
