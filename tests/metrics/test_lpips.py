@@ -11,13 +11,14 @@ from tinct.metrics import METRICS, Measure, Prepared, prepare
 from tinct.metrics import lpips as lpips_module
 from tinct.metrics.lpips import heads, lpips, lpips_squeeze
 from tinct.nets import features
+from tinct.nets.taps import Taps, squeezenet1_1
 
 NAME = "squeezenet1_1"
 
 
-def random_network(seed: int = 0) -> features.Taps:
+def random_network(seed: int = 0) -> Taps:
     torch.manual_seed(seed)
-    return features.squeezenet1_1().requires_grad_(False)
+    return squeezenet1_1().requires_grad_(False)
 
 
 def pair(count: int = 2, height: int = 37, width: int = 52, seed: int = 3) -> tuple[Tensor, Tensor]:
@@ -26,7 +27,7 @@ def pair(count: int = 2, height: int = 37, width: int = 52, seed: int = 3) -> tu
     return first, second
 
 
-def written_out(first: np.ndarray, second: np.ndarray, network: features.Taps, weights: tuple[Tensor, ...]) -> float:
+def written_out(first: np.ndarray, second: np.ndarray, network: Taps, weights: tuple[Tensor, ...]) -> float:
     """Zhang et al. 2018, equation 1, one place at a time, from pictures (H, W, 3) in 0..255."""
     shift, scale = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
     outputs = []
