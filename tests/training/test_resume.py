@@ -137,29 +137,39 @@ def epoch_two(folder: Path, victim: str) -> bool:
     return "_2." in victim or (folder / "checkpoint_epoch_2.pth").exists()
 
 
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from tinct.config import from_dict
-from tinct.training.options import TrainConfig
-from tinct.training.run import Run
-folder, data, settings = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
-for record in Run.new(folder, data, from_dict(TrainConfig, settings)).train():
-    print(type(record).__name__, getattr(record, "epoch", ""), flush=True)
-"""
-
-
-def test_killed_in_its_second_epoch(toy, tiny, whole):
+def killed_often(toy: Path, tiny: dict, kills: int, seed: int) -> tuple[Run, dict]:
+    """The run of kind "dropout", which saves after every step, trained to its end through so many kills; what they hit."""
     folder, data = toy / "models" / "broken", toy / "npzData" / "toy"
-    settings = json.dumps(to_dict(config_of(tiny)))
-    arguments = [sys.executable, "-c", SCRIPT, str(folder), str(data), settings]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        next(line for line in process.stdout if line.startswith("StepDone 2"))
-        process.kill()
-    run = Run.resumed(folder, data, [])
-    assert run.trainer.progress.epoch in (2, 3)  # the second epoch may have ended before the signal came
-    assert_same(trained_through(run), whole["dropout"])
+    settings = merge(to_dict(config_of(tiny)), {"training": {"checkpoint_minutes": 0.0}})
+    asked = {
+        "folder": str(folder),
+        "data": str(data),
+        "settings": settings,
+        "kills": kills,
+        "seed": seed,
+    }
+    script = Path(__file__).with_name("killed_often.py")
+    done = subprocess.run([sys.executable, script, json.dumps(asked)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Run.resumed(folder, data, []), json.loads(done.stdout)
+
+
+def test_killed_three_times_at_random(toy, tiny, whole):
+    run, hit = killed_often(toy, tiny, kills=3, seed=1)
+    assert hit["kills"] == 3
+    assert run.finished
+    assert_same(run, whole["dropout"])
+
+
+@pytest.mark.slow
+def test_killed_thirty_times_at_random_and_also_while_writing(toy, tiny, whole):
+    run, hit = killed_often(toy, tiny, kills=30, seed=2)
+    print(hit)
+    assert hit["kills"] == 30
+    assert hit["while_writing"] >= 3
+    assert run.finished
+    assert_same(run, whole["dropout"])
+    assert not list(run.folder.glob(".*"))
 
 
 @pytest.mark.parametrize("moment", ["forward", "before the optimizer", "after it"])
