@@ -1,7 +1,8 @@
-"""Runs tinct as somebody at a terminal would: answers typed when the question stands there."""
+"""Runs tinct as somebody at a terminal would."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -9,10 +10,24 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+
+
+@contextlib.contextmanager
+def typed(*answers: str) -> Iterator[None]:
+    """Within the block standard input is a terminal at which these lines were typed, for what runs in this process."""
+    ours, theirs = pty.openpty()
+    os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())
+    before = sys.stdin
+    with open(theirs, encoding="utf-8") as sys.stdin:  # noqa: PTH123 - a descriptor
+        try:
+            yield
+        finally:
+            sys.stdin = before
+            os.close(ours)
 
 
 def talk(

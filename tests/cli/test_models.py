@@ -10,7 +10,7 @@ from PIL import Image
 
 from conftest import make_pictures
 from made import encoded
-from pseudo_terminal import talk
+from pseudo_terminal import typed
 from tinct.cli.main import main
 from tinct.files import read_json
 
@@ -115,13 +115,15 @@ def test_what_is_wrong_is_one_line_and_nothing_is_lost(trained, capsys, argument
     assert sorted(trained.rglob("*")) == before
 
 
-def test_delete_takes_the_typed_name_or_yes(trained):
+def test_delete_takes_the_typed_name(trained, capsys):
     folder = trained / "models" / "tiny"
-    code, screen = talk(["models", "delete", "tiny"], [("Type the run's name, tiny, to delete it", "y")], trained)
-    assert (code, "Left as it is" in screen) == (130, True)
+    with typed("y"):
+        assert run("models", "delete", "tiny") == 130
+    assert "Left as it is" in capsys.readouterr().out
     assert folder.is_dir()
-    code, screen = talk(["models", "delete", "tiny"], [("Type the run's name", "tiny")], trained)
-    assert (code, f"Deleted {folder}." in screen) == (0, True)
+    with typed("tiny"):
+        assert run("models", "delete", "tiny") == 0
+    assert f"Deleted {folder}." in capsys.readouterr().out
     assert not folder.exists()
 
 

@@ -14,7 +14,7 @@ import torch
 from torch.testing import assert_close
 
 from conftest import make_prepared
-from pseudo_terminal import talk
+from pseudo_terminal import typed
 from tinct.cli.main import main
 from tinct.files import read_json
 from tinct.weights import load_checkpoint
@@ -173,6 +173,14 @@ def test_from_takes_the_shape_and_the_weights(trained, capsys):
         (["--name", "a/b"], r"run name 'a/b' can't be a folder name\. Try 'a_b'"),
         (["--resume", "--overwrite"], r"--resume and --overwrite can't go together"),
         (["--resume", "--recipe", "photo"], r"--resume takes its settings from the run"),
+        (["--checkpoint", "3"], r"--checkpoint says where to go on: add --resume"),
+        (
+            ["--resume", "--checkpoint", "3"],
+            r"checkpoint_epoch_3\.pth: no such checkpoint\. Epochs of toy .* kept: none",
+        ),
+        (["--resume", "--checkpoint", "x.pth"], r"x\.pth: no such checkpoint\. Say the number of an epoch, or a file"),
+        (["--feature-weights", "nowhere"], r"--feature-weights nowhere: not found"),
+        (["--feature-weights", "."], r"no loss of this training looks through a feature network"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_is_written(toy, capsys, arguments, message):
@@ -212,13 +220,57 @@ def test_a_damaged_checkpoint_or_changed_pictures_stop_a_resume(trained, capsys)
     assert run(*resume) == 0  # from the last epoch's own checkpoint
 
 
-def test_somebody_who_says_no_loses_nothing(trained):
+def test_somebody_who_says_no_loses_nothing(trained, capsys):
     folder = trained / "models" / "tiny"
     before = sorted(path.name for path in folder.iterdir())
     again = ["train", "--data", "toy", "--name", "tiny", "--overwrite", *SMALL, "--epochs", "1"]
-    code, screen = talk(again, [("and its checkpoints?", "y"), ("Start training?", "n")], trained)
-    assert (code, "interrupted" in screen) == (130, True)
+    with typed("y", "n"):
+        assert run(*again) == 130
+    out = capsys.readouterr()
+    assert "and its checkpoints? (y/n)" in out.out
+    assert "Time: about" in out.out
+    assert "interrupted" in out.err
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_go_on_from_any_checkpoint(trained, capsys):
+    """By its epoch or its file; what came after it is dropped, and only after a yes."""
+    folder = trained / "models" / "tiny"
+    resume = ["train", "--name", "tiny", "--resume", "--epochs", "3", "--checkpoint"]
+    assert run(*resume, "1") == 1
+    assert "Go on from checkpoint_epoch_1.pth and drop what came after it? Nobody is there" in capsys.readouterr().err
+    assert len(read_json(folder / "training_history.json")) == 2
+    assert run(*resume, "2", "--yes") == 0
+    assert "Resuming tiny in epoch 3, step 0." in capsys.readouterr().out
+    assert run(*resume, "checkpoint_epoch_1.pth", "--yes") == 0
+    assert "Resuming tiny in epoch 2, step 0." in capsys.readouterr().out
+    shutil.copy(folder / "checkpoint_epoch_2.pth", trained / "kept.pth")
+    assert run(*resume, str(trained / "kept.pth"), "--yes") == 0
+    assert "Resuming tiny in epoch 3, step 0." in capsys.readouterr().out
+    assert [row["epoch"] for row in read_json(folder / "training_history.json")] == [1, 2, 3]
+
+
+def test_stages_are_told(toy, capsys):
+    losses = ["--adversarial-weight", "0.01", "--adversarial-from-stage", "2"]
+    assert run(*FIRST, "--epochs", "1+1", *losses, "--yes") == 0
+    out = capsys.readouterr().out
+    assert "2 epochs in stages of 1+1 of 4 steps of 8" in out
+    assert re.search(r"epoch 1: .* best, [\d.]+ s left", out)
+    assert [row["stage"] for row in read_json(toy / "models" / "first" / "training_history.json")] == [1, 2]
+
+
+def test_one_of_several_processes_speaks_and_none_asks(toy, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with typed("y"):
+        assert run(*FIRST) == 1
+    assert "several processes can't ask questions: add --yes" in capsys.readouterr().err
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "1")
+    assert run(*FIRST, "--epochs", "1", "--yes") == 0
+    assert "".join(capsys.readouterr()).strip() == ""
+    monkeypatch.delenv("RANK")
+    assert run(*FIRST, "--resume", "--yes") == 0
+    assert "Resuming first in epoch 2" in capsys.readouterr().out
 
 
 def started(workspace: Path, *arguments: str) -> subprocess.Popen:

@@ -48,7 +48,7 @@ from tinct.training.run import Run
 @click.option(
     "--feature-weights",
     metavar="DIR|FILE",
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     help="Published weights that a perceptual loss looks through (default: TINCT_FEATURE_WEIGHTS, the cache, a download).",
 )
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any option; its last part is enough.")

@@ -153,7 +153,7 @@ def _resumed(plan: Plan) -> Plan:
     epochs = settings.leaves()["training.epochs"].default
     ask("Epochs in all", lambda text: settings.change(f"training.epochs={text}"), epochs)
     if yes_or_no("Change other settings, such as adding losses?", default=False):
-        ask_settings(settings)
+        ask_settings(settings, goes_on=True)
     return replace(plan, changes=tuple(settings.changes))
 
 

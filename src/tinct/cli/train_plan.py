@@ -43,6 +43,8 @@ class Plan:
     def make(self) -> Run:
         """The run; nothing is written yet."""
         data = data_folder(self.data)
+        if self.feature_weights and not self.feature_weights.exists():
+            raise ConfigError(f"--feature-weights {self.feature_weights}: not found")
         if self.goes_on:
             run = Run.resumed(self.folder, data, self.changes, self.checkpoint, self.feature_weights)
         else:
@@ -52,6 +54,7 @@ class Plan:
         return run
 
     def _check_feature_weights(self, config: TrainConfig) -> None:
+        """An option that could have no effect is an error."""
         values = {leaf.path: leaf.default for leaf in leaves(config)}
         if self.feature_weights and not values.get("loss.perceptual.weight"):
             raise ConfigError(

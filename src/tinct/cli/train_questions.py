@@ -25,6 +25,7 @@ class Group:
     title: str
     advice: str
     holds: Callable[[str], bool]  # of an option's path
+    of_model: bool = False  # so that a run that goes on can't change it
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,13 @@ GROUPS = (
         "Architecture",
         "wider and deeper networks learn more and train longer; dropout 0.2 against overfitting",
         lambda path: path.startswith("model.") and not _of("model", _DIFFUSION)(path),
+        of_model=True,
     ),
     Group(
-        "Diffusion", "500 timesteps train faster; the cosine schedule suits small pictures", _of("model", _DIFFUSION)
+        "Diffusion",
+        "500 timesteps train faster; the cosine schedule suits small pictures",
+        _of("model", _DIFFUSION),
+        of_model=True,
     ),
     Group(
         "Training",
@@ -132,9 +137,11 @@ def written(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def ask_settings(settings: Settings) -> None:
+def ask_settings(settings: Settings, *, goes_on: bool = False) -> None:
     """Goes through the groups; each can be kept as a whole, changed by NAME=VALUE, or asked one by one."""
     for group in GROUPS:
+        if goes_on and group.of_model:
+            continue
         asked = [path for path in settings.leaves() if group.holds(path) and path not in _NEVER]
         if asked:
             _ask_group(group, settings)
