@@ -25,6 +25,7 @@ from tinct.registry import Registry
 NONE = "none"
 STATE = "tracking.json"  # in the run's folder: what the tracker was told, and under which id
 PROJECT = "tinct"
+FLUSH_SECONDS = 0.5  # what Weights & Biases holds back is lost when a run is killed
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,11 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def _wandb(folder: Path, run: str, first: int) -> GeneralTracker:
     """A run in <run>/wandb: kept there for `wandb sync`, or sent at once where WANDB_MODE=online."""
-    settings = {"silent": True, "console": "off", "disable_git": True, "save_code": False}
+    import wandb
+
+    settings: dict[str, Any] = {"silent": True, "console": "off", "disable_git": True, "save_code": False}
+    if "x_transaction_log_flush_interval" in wandb.Settings.model_fields:  # else it writes at once
+        settings["x_transaction_log_flush_interval"] = FLUSH_SECONDS
     return _Wandb(
         PROJECT, id=run, name=folder.name, dir=str(folder), resume="allow", mode=_wandb_mode(), settings=settings
     )
@@ -153,7 +158,7 @@ class Tracking:
         if same < min(len(self.told), len(losses)):
             self._go_back(same)
         for row in history[len(self.told) :]:
-            self.accelerator.log(flat(row, "/"), step=row["epoch"])
+            self.accelerator.log(flat(row, "/"), step=row["epoch"], log_kwargs={"wandb": {"commit": True}})
         self.told = losses if len(losses) > len(self.told) else self.told
         write_json(self.folder / STATE, {**_state(self.folder), self.name: {"run": self.run, "told": self.told}})
 
