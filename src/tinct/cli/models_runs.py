@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import rich.box
 from PIL import Image
 from rich.markup import escape
 from rich.table import Table
@@ -103,7 +104,8 @@ def _read(name: str) -> _Compared:
     path = newest(folder)
     header = zoo.header_of(checkpoint := weights.load_checkpoint(path))
     parameters = sum(parameter.numel() for parameter in zoo.build(header, path).parameters())
-    best = min(history, key=_loss)
+    last_stage = [row for row in history if row.get("stage") == history[-1].get("stage")]
+    best = min(last_stage, key=_loss)  # losses of different stages don't compare
     return _Compared(name, history, best, checkpoint["config"], header, parameters)
 
 
@@ -113,20 +115,28 @@ def _loss(row: dict[str, Any]) -> float:
 
 
 def _table(runs: Sequence[_Compared]) -> Table:
-    table = Table("run", "family", "trained on", "best val loss", "in epoch", "pictures seen", "hours", "parameters")
+    """A column per run."""
+    table = Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("")
     for run in runs:
-        loss = f"{_loss(run.best):.4f}" + (" (train)" if run.best.get("val_loss") is None else "")
-        table.add_row(
-            escape(run.name),
-            run.facts["family"],
-            escape(run.facts.get("data", {}).get("name", "")),
-            loss,
-            f"{run.best['epoch']} of {run.history[-1]['epoch']}",
-            f"{run.facts.get('pictures_seen', 0):,}",
-            f"{run.facts.get('hours', 0.0):.2f}",
-            f"{run.parameters:,}",
-        )
+        table.add_column(escape(run.name), justify="right", overflow="fold")
+    rows = [_facts(run) for run in runs]
+    for fact in rows[0]:
+        table.add_row(fact, *(escape(row[fact]) for row in rows))
     return table
+
+
+def _facts(run: _Compared) -> dict[str, str]:
+    return {
+        "family": run.facts["family"],
+        "trained on": run.facts.get("data", {}).get("name", ""),
+        "best val loss": f"{_loss(run.best):.4f}" if run.best.get("val_loss") is not None else "",
+        "train loss then": f"{run.best['train_loss']:.4f}",
+        "in epoch": f"{run.best['epoch']} of {run.history[-1]['epoch']}",
+        "pictures seen": f"{run.facts.get('pictures_seen', 0):,}",
+        "hours": f"{run.facts.get('hours', 0.0):.2f}",
+        "parameters": f"{run.parameters:,}",
+    }
 
 
 def _differences(runs: Sequence[_Compared]) -> Iterator[str]:
