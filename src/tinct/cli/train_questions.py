@@ -165,18 +165,18 @@ def _on(switch: Switch, found: Mapping[str, Leaf]) -> bool:
 
 def _ask_group(group: Group, settings: Settings) -> None:
     console.print(f"\n{group.title}: {group.advice}", markup=False)
-    shown: dict[str, Leaf] = {}
+    _list(_members(group, settings), settings)
     while True:
-        members = _members(group, settings)
-        same = members.keys() == shown.keys()
-        _list({path: leaf for path, leaf in members.items() if not same or leaf != shown[path]}, settings)
-        shown = members
+        before, members = settings.leaves(), _members(group, settings)
         answer = ask("Keep these? y = yes, n = ask one by one, NAME=VALUE = change one", _answer(settings), "y")
         if answer == "y":
             return
         if answer == "n":
             _one_by_one(group, settings)
             return
+        now = _members(group, settings)
+        others = {path: leaf for path, leaf in settings.leaves().items() if leaf != before.get(path)}
+        _list(others if now.keys() == members.keys() else now, settings)
 
 
 def _list(members: Mapping[str, Leaf], settings: Settings) -> None:
