@@ -87,7 +87,7 @@ class _Live:
 
     def epoch(self, done: EpochDone) -> None:
         """One epoch more."""
-        self.bar.update(self.task, total=_total(self.trainer))
+        self.bar.update(self.task, total=_total(self.trainer), refresh=True)  # short epochs are seen too
         left = "" if self.trainer.over else f", {duration(self.left())} left"
         say(epoch_line(done, self.patience) + left)
 
