@@ -12,8 +12,8 @@ from tinct.config import from_dict, merge
 from tinct.errors import ConfigError
 from tinct.files import read_json
 from tinct.training import cost
-from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import CostOptions, TrainConfig
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run
 
 JUDGED = {"weight": 0.01, "from_stage": 2, "discriminator_width": 8}

@@ -8,8 +8,8 @@ from torch.testing import assert_close
 
 from tinct.config import from_dict, merge
 from tinct.training.estimate import duration, estimate
-from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run
 
 STEPS = 4  # per epoch: 36 pictures of toy in batches of 8

@@ -12,8 +12,9 @@ from torch.testing import assert_close
 
 from tinct.config import from_dict, merge
 from tinct.training.ema import Ema
-from tinct.training.loop import StepDone, uninterrupted
+from tinct.training.engine import uninterrupted
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.rates import RATES
 from tinct.training.run import Run
 

@@ -5,8 +5,8 @@ import pytest
 from tinct import recipes, zoo
 from tinct.config import from_dict, override
 from tinct.errors import ConfigError, UnknownName
-from tinct.training.loop import StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 SHRUNK = [

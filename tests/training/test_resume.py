@@ -15,8 +15,8 @@ from torch.testing import assert_close
 from tinct.config import from_dict, merge, to_dict
 from tinct.errors import ConfigError, DataError, WeightsError
 from tinct.files import read_json
-from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run
 from tinct.weights import load_checkpoint
 

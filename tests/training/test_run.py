@@ -14,9 +14,9 @@ from tinct.config import from_dict, merge
 from tinct.errors import ConfigError, DataError, OutputError, TinctError, WeightsError
 from tinct.files import read_json
 from tinct.training.folder import clear, data_folder, link, occupied
-from tinct.training.loop import EpochDone
 from tinct.training.options import TrainConfig
 from tinct.training.pictures import Pictures
+from tinct.training.progress import EpochDone
 from tinct.training.run import Run, Saved
 
 PUBLISHED = {

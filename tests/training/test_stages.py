@@ -7,8 +7,8 @@ from tinct.config import from_dict, merge, to_dict
 from tinct.errors import ConfigError
 from tinct.files import read_json
 from tinct.training.folder import epoch_checkpoint
-from tinct.training.loop import EpochDone, StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run
 from tinct.weights import load_checkpoint
 

@@ -15,8 +15,8 @@ from tinct.config import from_dict, merge
 from tinct.errors import ConfigError, UnknownName
 from tinct.files import read_json
 from tinct.training import trackers
-from tinct.training.loop import StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 with_tensorboard = pytest.mark.skipif(
@@ -209,7 +209,7 @@ KILLED = """
 import json, os, sys, time
 from pathlib import Path
 from tinct.config import from_dict
-from tinct.training.loop import EpochDone, StepDone
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.options import TrainConfig
 from tinct.training.run import Run
 

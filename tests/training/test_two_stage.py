@@ -8,8 +8,8 @@ import torch
 
 from tinct import weights
 from tinct.config import from_dict, merge
-from tinct.training.loop import StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 JUDGED = {

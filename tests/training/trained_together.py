@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tinct.config import from_dict
 from tinct.training.folder import has_checkpoint
-from tinct.training.loop import StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 

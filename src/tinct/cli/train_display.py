@@ -9,7 +9,8 @@ from typing import Any
 from tinct.cli.common import console, errors, progress
 from tinct.training.cost import epochs_left
 from tinct.training.estimate import duration
-from tinct.training.loop import EpochDone, StepDone, Trainer
+from tinct.training.loop import Trainer
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run, Sampling
 
 LOG_SECONDS = 60  # between lines in a log, where there is no terminal for a progress bar

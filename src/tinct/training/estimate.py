@@ -11,7 +11,8 @@ from statistics import median
 
 from tinct.training.cost import epochs_left, fork_rng, operations_per_picture
 from tinct.training.feed import Feed
-from tinct.training.loop import StepDone, Trainer
+from tinct.training.loop import Trainer
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 VALIDATION_BATCHES = 2

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,46 +23,8 @@ from tinct.training.engine import accelerator, stop_requests, to_device, uninter
 from tinct.training.feed import Feed, mixed
 from tinct.training.optimizers import optimizer_of
 from tinct.training.options import TrainingOptions
+from tinct.training.progress import EpochDone, Progress, Row, StepDone
 from tinct.training.rates import RATES
-
-Row = dict[str, Any]  # one epoch of the history
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """One step of `steps` in this epoch, with its mean loss."""
-
-    epoch: int
-    step: int
-    steps: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """One epoch, with its row of the history; `best` when its validation loss is the lowest so far."""
-
-    epoch: int
-    row: Row
-    best: bool
-    stopped: bool  # the stage, by early stopping
-
-
-@dataclass
-class Progress:
-    """Where a training is: everything besides tensors that a checkpoint holds."""
-
-    stage: int = 1  # the one under way
-    stage_began: int = 1  # with this epoch
-    epoch: int = 1  # the one under way
-    step: int = 0  # steps done in it
-    seconds: float = 0.0  # spent in it
-    sums: dict[str, float] = field(default_factory=dict)  # of its training losses, over its steps
-    history: list[Row] = field(default_factory=list)
-    best: float = float("inf")  # validation loss of this stage
-    waiting: int = 0  # epochs without a better one
-    steps_done: int = 0  # in all epochs
-    pictures_seen: int = 0
 
 
 class Trainer:
@@ -133,6 +95,7 @@ class Trainer:
         """Other losses may count from here on, so what is best begins anew."""
         progress = self.progress
         progress.stage, progress.stage_began = progress.stage + 1, progress.epoch
+        self.watch = Watch(self.options.learning_rate)
         self.forget_best()
 
     def forget_best(self) -> None:
@@ -160,7 +123,7 @@ class Trainer:
         """One step of every player; its losses, mean over batches and processes, and whether some process was asked to stop."""
         progress, process = self.progress, self.accelerator.process_index
         playing = [place for place, player in enumerate(self.players) if player.from_stage <= progress.stage]
-        sums: dict[str, torch.Tensor] = {}
+        sums: list[dict[str, torch.Tensor]] = [{} for _ in self.players]
         for number, batch in enumerate(batches):
             torch.manual_seed(
                 int(mixed(self.options.seed, progress.epoch, progress.step, number, process)[0])
@@ -168,10 +131,9 @@ class Trainer:
             for place in playing:
                 parts = self._gradient(place, to_device(batch, self.accelerator.device), 1 / len(batches), number)
                 for name, value in parts.items():
-                    sums[name] = sums.get(name, 0.0) + value / len(batches)
+                    sums[place][name] = sums[place].get(name, 0.0) + value / len(batches)
         losses, stop = self._shared(sums, stop)
-        mean = progress.sums.get("loss", 0.0) / max(1, progress.step)
-        self.watch.step(losses["loss"], mean, progress.step, f"epoch {progress.epoch}, step {progress.step + 1}")
+        self.watch.step(sum(losses.values()), f"epoch {progress.epoch}, step {progress.step + 1}")
         for place in playing:
             self._move(place)
         with self.clock.part("average"):
@@ -191,11 +153,15 @@ class Trainer:
                 self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
         return {name: loss.detach().float() for name, loss in losses.items()}
 
-    def _shared(self, losses: dict[str, torch.Tensor], stop: bool) -> tuple[dict[str, float], bool]:
-        """The losses and their sum as "loss", mean over the processes, and whether one of them is to stop: in one message."""
-        values = torch.stack([*losses.values(), torch.tensor(float(stop), device=self.accelerator.device)])
+    def _shared(self, losses: list[dict[str, torch.Tensor]], stop: bool) -> tuple[dict[str, float], bool]:
+        """Every player's losses and, as "loss", the sum of the first one's; and whether a process is to stop.
+
+        Means over the processes, in one message.
+        """
+        named = {name: value for player in losses for name, value in player.items()}
+        values = torch.stack([*named.values(), torch.tensor(float(stop), device=self.accelerator.device)])
         *means, stops = self.accelerator.reduce(values, "mean").tolist()
-        return {"loss": sum(means), **dict(zip(losses, means, strict=True))}, stops > 0
+        return {"loss": sum(means[: len(losses[0])]), **dict(zip(named, means, strict=True))}, stops > 0
 
     def _move(self, place: int) -> None:
         """Moves the weights of a player by its gradients."""
@@ -260,7 +226,7 @@ class Trainer:
         for shares in gather_object([dict(sums)]):
             for name, value in shares.items():
                 total[name] += value
-        self.watch.step(sum(total.values()), 0.0, 0, f"the validation after epoch {self.progress.epoch}")
+        self.watch.number(sum(total.values()), f"the validation after epoch {self.progress.epoch}")
         return {"loss": sum(total.values()), **total}
 
     def state(self) -> dict[str, Any]:

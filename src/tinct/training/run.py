@@ -23,9 +23,10 @@ from tinct.training import cost, trackers
 from tinct.training.checkpoints import Behind, snapshot, write_checkpoint
 from tinct.training.engine import memory_advice
 from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, newest, rewind
-from tinct.training.loop import EpochDone, StepDone, Trainer
+from tinct.training.loop import Trainer
 from tinct.training.options import TrainConfig
 from tinct.training.pictures import Pictures
+from tinct.training.progress import EpochDone, StepDone
 from tinct.training.sheet import sample_sheet
 
 SHEET_PICTURES = 8
@@ -175,20 +176,20 @@ class Run:
         """Trains to the end and writes what a run writes. Interrupted or stopped, it first saves where it is."""
         self._started = time.monotonic()  # what was asked before is not training
         self.trainer.accelerator.wait_for_everyone()  # every process has looked at the folder as it was
-        if self.writes:
-            self._begin()
-        try:
-            with memory_advice(self.config.training):
+        with memory_advice(self.config.training):
+            if self.writes:
+                self._begin()
+            try:
                 if self.pending:
                     yield from self._write_epoch()
                 yield from self._train()
-        except (KeyboardInterrupt, GeneratorExit):
-            self.save(LAST)
-            raise
-        finally:
-            if self.writes:
-                self._tracking.finish()
-            self._behind.wait()
+            except (KeyboardInterrupt, GeneratorExit):
+                self.save(LAST)
+                raise
+            finally:
+                if self.writes:
+                    self._tracking.finish()
+                self._behind.wait()
         self.trainer.accelerator.wait_for_everyone()
 
     def _begin(self) -> None:
