@@ -31,8 +31,8 @@ from tinct.config import from_dict, merge
 from tinct.training.cost import peak_memory
 from tinct.training.feed import Feed
 from tinct.training.folder import LAST
-from tinct.training.progress import StepDone
 from tinct.training.options import TrainConfig
+from tinct.training.progress import StepDone
 from tinct.training.run import Run
 
 SIDE = 64
