@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from tinct import figures, zoo
 from tinct.cli.common import chosen_device, chosen_values, console, device_option, progress, schema_options
+from tinct.cli.downloads import show_downloads
 from tinct.cli.pictures import ListedPictures, sampling_of
 from tinct.config import from_dict, leaves, override
 from tinct.data.listing import pictures_in
@@ -128,7 +129,8 @@ def command(
     options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
     listed = pictures_in(images / inside.strip("/") if inside else images)
     model = zoo.load(name).to(chosen_device(device))
-    ready = _prepared(list(METRICS) if names is None else names.split(","), feature_weights)
+    wanted = list(METRICS) if names is None else [name.strip() for name in names.split(",")]
+    ready: Prepared = show_downloads(prepare(wanted, feature_weights))
     protocol = Protocol(
         min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size, model=model.name,
         images=_described(images, inside, first, len(listed)), sampling=sampling_of(model, options), **_baseline(model),
@@ -144,19 +146,6 @@ def command(
         console.print(f"- {remark}", markup=False)
     _write(table, ready.missing, rows, targets)
     return 1 if pictures.failed else 0
-
-
-def _prepared(names: list[str], feature_weights: str | None) -> Prepared:
-    """The metrics, with a progress bar while their files are downloaded."""
-    with progress(transient=True) as bar:
-        tasks: dict[str, Any] = {}
-        for record in prepare([name.strip() for name in names], feature_weights):
-            if isinstance(record, Prepared):
-                return record
-            if record.file not in tasks:
-                tasks[record.file] = bar.add_task(record.file, total=record.total)
-            bar.update(tasks[record.file], completed=record.done)
-    raise AssertionError("prepare ends with Prepared")
 
 
 def _run(records: Iterable[Measured | Table], pictures: ListedPictures) -> tuple[Table, dict[str, list[Samples]]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from tinct import recipes, zoo
-from tinct.config import from_dict, leaves, merge, override
+from tinct.cli.downloads import show_downloads
+from tinct.config import from_dict, merge, override
 from tinct.data.dataset import PreparedSet
 from tinct.errors import ConfigError, WeightsError
+from tinct.nets import features
 from tinct.training.folder import (
     data_folder,
     epoch_checkpoint,
@@ -45,22 +48,28 @@ class Plan:
         data = data_folder(self.data)
         if self.feature_weights and not self.feature_weights.exists():
             raise ConfigError(f"--feature-weights {self.feature_weights}: not found")
+        config = self._config(data)
+        self._obtain_features(config)
         if self.goes_on:
-            run = Run.resumed(self.folder, data, self.changes, self.checkpoint, self.feature_weights)
-        else:
-            config = configured(data, self.values, self.changes)
-            run = Run.new(self.folder, data, config, self.base, self.feature_weights)
-        self._check_feature_weights(run.config)
-        return run
+            return Run.resumed(self.folder, data, self.changes, self.checkpoint, self.feature_weights)
+        return Run.new(self.folder, data, config, self.base, self.feature_weights)
 
-    def _check_feature_weights(self, config: TrainConfig) -> None:
-        """An option that could have no effect is an error."""
-        values = {leaf.path: leaf.default for leaf in leaves(config)}
-        if self.feature_weights and not values.get("loss.perceptual.weight"):
+    def _config(self, data: Path) -> TrainConfig:
+        if self.goes_on:
+            return from_dict(TrainConfig, override(TrainConfig, stored_settings(self.folder), self.changes))
+        return configured(data, self.values, self.changes)
+
+    def _obtain_features(self, config: TrainConfig) -> None:
+        """Downloads what the losses look through, with a bar; an option that could have no effect is an error."""
+        networks = config.loss.feature_networks()
+        if self.feature_weights and not networks:
             raise ConfigError(
                 "--feature-weights: no loss of this training looks through a feature network. "
                 "Add --perceptual-weight 0.1, or leave it away."
             )
+        for network in networks:
+            with contextlib.suppress(features.NotAvailable):  # the loss says which other networks there are
+                show_downloads(features.obtain(network, self.feature_weights))
 
 
 def configured(data: Path, values: Mapping[str, Any], changes: Sequence[str]) -> TrainConfig:

@@ -73,11 +73,19 @@ class Objective(nn.Module):
         return {"mse_weight": 1.0, "perceptual_weight": 0.0, "adversarial_weight": 0.0, "use_gan": False}
 
 
+class Losses(Protocol):
+    """The losses' part of the schema: a frozen dataclass that knows which feature networks they look through."""
+
+    def feature_networks(self) -> list[str]:
+        """Their names in `nets.features`."""
+        ...
+
+
 class Family(Protocol):
     """A row of the table: how a named family is built and trained."""
 
     Options: type  # a frozen dataclass: the model's part of the schema
-    Losses: type  # a frozen dataclass: the losses' part
+    Losses: type[Losses]
 
     def build(self, options: Any) -> Colorizer:
         """The model, freshly initialized from the global random state."""

@@ -18,7 +18,7 @@ from tinct.config import option
 from tinct.diffusion import Level, diffuse
 from tinct.diffusion.noise import rand, randn
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Colorizer, Objective
+from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective
 from tinct.families.diffusion import (
     DdimOptions,
     DiffusionColorizer,
@@ -48,6 +48,10 @@ class DiffusionLosses:
     snr_gamma: float = option(5.0, "the signal-to-noise ratio that min-snr cuts at", low=1e-3)
     perceptual: PerceptualOptions = PerceptualOptions()
     adversarial: AdversarialOptions = AdversarialOptions()
+
+    def feature_networks(self) -> list[str]:
+        """See Losses."""
+        return self.perceptual.feature_networks()
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,7 @@ class Denoising(Objective):
 class DiffusionFamily:
     """A row of the table: diffusion with these options."""
 
-    Losses: type = DiffusionLosses
+    Losses: type[Losses] = DiffusionLosses
 
     def __init__(self, options: type[DiffusionOptions]) -> None:
         self.Options = options

@@ -32,6 +32,10 @@ class PerceptualOptions:
     network: str = option("vgg16", "network that the perceptual loss looks through", choices=lambda: list(NETWORKS))
     from_stage: int = option(1, "stage in which the perceptual loss sets in", low=1)
 
+    def feature_networks(self) -> list[str]:
+        """The networks whose weights are needed, as `nets.features` calls them."""
+        return [NETWORKS[self.network]] if self.weight else []
+
 
 @dataclass(frozen=True)
 class AdversarialOptions:
