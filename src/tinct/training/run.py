@@ -286,7 +286,7 @@ def _check_same_split(before: TrainConfig, after: TrainConfig) -> None:
 
 
 def _completed(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a checkpoint with what versions before 0.3 did not count."""
+    """The content of a checkpoint, with what the first ones did not count."""
     seen = {"steps_done": content["facts"]["steps"], "pictures_seen": content["facts"]["pictures_seen"]}
     batch = {"pictures_per_step": content["config"]["training"]["batch_size"]}
     return {**batch, **content, "progress": {**seen, **content["progress"]}}
