@@ -6,7 +6,6 @@ import os
 import sys
 
 import psutil
-from accelerate.commands.launch import launch_command_parser
 
 from tinct.errors import ConfigError
 
@@ -34,6 +33,8 @@ def _asked_for() -> int:
     line = launcher.cmdline() if launcher else []
     if "launch" not in line:
         return 1
+    from accelerate.commands.launch import launch_command_parser  # slow to load, and rarely needed
+
     asked, _ = launch_command_parser().parse_known_args(line[line.index("launch") + 1 :])
     if (asked.num_machines or 1) > 1:
         raise ConfigError("several machines without GPUs: start `torchrun ... -m tinct train` on each of them instead")
