@@ -130,6 +130,17 @@ def test_a_training_that_explodes_stops(toy, tiny):
         list(records)
 
 
+def test_a_gradient_that_is_no_number_moves_no_weight(toy, tiny):
+    """The loss may still be one: then the step is not taken."""
+    run = started(toy, tiny)
+    weight = run.model.network.out.weight
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    before = weight.detach().clone()
+    with pytest.raises(Diverged, match="the gradient is not a number in epoch 1, step 1"):
+        list(run.train())
+    assert torch.equal(weight, before)
+
+
 def test_a_snapshot_is_apart_from_what_goes_on_and_keeps_what_is_shared():
     weight = torch.arange(12.0).view(3, 4).t()
     state = {"a": {"w": weight}, "b": [weight, (torch.zeros(0), 7)], "view": weight[1:]}

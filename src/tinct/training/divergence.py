@@ -31,10 +31,10 @@ class Watch:
         if self.wild >= STEPS:
             raise Diverged(f"the loss exploded in {where}: {loss:.3g}, usual was {self.usual:.3g}. {self._advice()}")
 
-    def number(self, loss: float, where: str) -> None:
-        """Diverged if the loss is not a finite number."""
-        if not isfinite(loss):
-            raise Diverged(f"the loss is not a number in {where}. {self._advice()}")
+    def number(self, value: float, where: str, what: str = "loss") -> None:
+        """Diverged if the value is not a finite number."""
+        if not isfinite(value):
+            raise Diverged(f"the {what} is not a number in {where}. {self._advice()}")
 
     def _advice(self) -> str:
         return (

@@ -170,7 +170,8 @@ class Trainer:
             group["lr"] = self.rate()
         if self.options.clip:
             with self.clock.part("clip"):
-                self.accelerator.clip_grad_norm_(self.wrapped[place].parameters(), self.options.clip)
+                norm = self.accelerator.clip_grad_norm_(self.wrapped[place].parameters(), self.options.clip)
+            self.watch.number(float(norm), f"epoch {self.progress.epoch}, step {self.progress.step + 1}", "gradient")
         with self.clock.part("optimizer"):
             optimizer.step()
             optimizer.zero_grad()
