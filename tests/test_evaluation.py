@@ -76,6 +76,12 @@ def test_gray_is_pillows_gray_and_is_measured_as_scikit_image_measures_it():
     assert means(table)["model"] == means(table)["gray"]
 
 
+def test_without_baselines_the_model_is_measured_alone_and_alike():
+    whole, alone = table_of(crops(3), noisy), table_of(crops(3), noisy, protocol=Protocol(baselines=False))
+    assert [row.name for row in alone.rows] == ["model"]
+    assert alone.values["model"] == whole.values["model"]
+
+
 def test_mean_chroma_has_one_chroma_and_the_exact_luma():
     *records, table = evaluate(crops(3), passed_through, MEASURES, Protocol(mean_cbcr=(-7.0, 4.0)))
     assert isinstance(table, Table)

@@ -74,9 +74,8 @@ def evaluate(
         for index, (_, name, rgb) in enumerate(batch):
             tally.names.append(name)
             tally.sizes[f"{rgb.shape[1]} x {rgb.shape[0]}"] += 1
-            _measure(
-                rgb, {row: [sample[index] for sample in samples] for row, samples in results.items()}, measures, tally
-            )
+            rows = {row: [sample[index] for sample in samples] for row, samples in results.items()}
+            _measure(rgb, rows, measures, tally)
         yield Measured(len(tally.names), len(tally.dropped), _shown(batch, results))
     yield _table(tally, measures, protocol, model)
 
@@ -110,15 +109,21 @@ def batches(pictures: Iterable[tuple[int, str, Rgb]], size: int) -> Iterator[Bat
 def _results(batch: Batch, colour: Colour, protocol: Protocol, model: str, tally: _Tally) -> dict[str, list[list[Rgb]]]:
     """Row -> sample -> picture."""
     grays = [luma(_tensor(rgb)).squeeze(0).numpy() for *_, rgb in batch]
-    gray = [np.repeat(plane[..., None], 3, axis=2) for plane in grays]
-    mean = [_mean_chroma(plane, protocol.mean_cbcr) for plane in grays]
+    baselines = _baselines(batch, grays, protocol) if protocol.baselines else {}
     started = time.perf_counter()
     samples = [
         colour(list(grays), [protocol.seed + number + SEED_STRIDE * sample for number, *_ in batch])
         for sample in range(protocol.seeds)
     ]
     tally.seconds += time.perf_counter() - started
-    return {"gray": [gray], "mean chroma": [mean], model: samples}
+    return {**baselines, model: samples}
+
+
+def _baselines(batch: Batch, grays: Sequence[Gray], protocol: Protocol) -> dict[str, list[list[Rgb]]]:
+    """The rows that need no model, one sample each."""
+    gray = [np.repeat(plane[..., None], 3, axis=2) for plane in grays]
+    mean = [_mean_chroma(plane, protocol.mean_cbcr) for plane in grays]
+    return {"truth": [[rgb for *_, rgb in batch]], "gray": [gray], "mean chroma": [mean]}
 
 
 def _mean_chroma(gray: Gray, mean_cbcr: tuple[float, float]) -> Rgb:
@@ -131,7 +136,7 @@ def _mean_chroma(gray: Gray, mean_cbcr: tuple[float, float]) -> Rgb:
 def _measure(truth: Rgb, results: Mapping[str, list[Rgb]], measures: Sequence[Measure], tally: _Tally) -> None:
     """Adds one picture to the tally: per row the mean over its samples, and the best of several."""
     target = _tensor(truth)
-    for row, samples in {"truth": [truth], **results}.items():
+    for row, samples in results.items():
         stack = torch.stack([_tensor(sample) for sample in samples])  # (samples, 3, H, W)
         if row != "truth":
             error = int((luma(stack).int() - luma(target).int()).abs().max())

@@ -30,6 +30,7 @@ class Protocol:
     model: str = "model"  # the name of what is measured
     images: str = ""  # what the pictures are, in words
     sampling: dict[str, Any] = field(default_factory=dict)  # how the model colours: steps, sampler ...
+    baselines: bool = True  # with truth, gray and mean chroma; off for other models on the same pictures
 
 
 @dataclass(frozen=True)
