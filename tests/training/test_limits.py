@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from tinct.config import from_dict, merge
 from tinct.errors import OutputError, TinctError
-from tinct.training.checkpoints import Behind, snapshot
+from tinct.training.checkpoints import Behind, Snapshots
 from tinct.training.divergence import FACTOR, SETTLED, STEPS, Diverged, Watch
 from tinct.training.engine import memory_advice
 from tinct.training.options import TrainConfig, TrainingOptions
@@ -144,13 +144,22 @@ def test_a_gradient_that_is_no_number_moves_no_weight(toy, tiny):
 def test_a_snapshot_is_apart_from_what_goes_on_and_keeps_what_is_shared():
     weight = torch.arange(12.0).view(3, 4).t()
     state = {"a": {"w": weight}, "b": [weight, (torch.zeros(0), 7)], "view": weight[1:]}
-    copy = snapshot(state)
+    snapshots = Snapshots()
+    copy = snapshots.take(state)
     weight.add_(1)
     assert torch.equal(copy["a"]["w"], weight - 1)
     assert copy["a"]["w"] is copy["b"][0]
     assert copy["a"]["w"].stride() == weight.stride()
     assert torch.equal(copy["view"], weight[1:] - 1)
     assert copy["b"][1][1] == 7
+    place = copy["a"]["w"].data_ptr()
+    weight.mul_(3)
+    again = snapshots.take({**state, "b": [weight + 1, ()], "new": torch.ones(2)})
+    assert torch.equal(again["a"]["w"], weight)
+    assert again["a"]["w"].data_ptr() == place
+    assert torch.equal(again["b"][0], weight + 1)  # no longer shared: it has memory of its own
+    assert torch.equal(again["view"], weight[1:])
+    assert torch.equal(again["new"], torch.ones(2))
 
 
 def test_jobs_behind_are_done_in_order_and_their_errors_come_back():

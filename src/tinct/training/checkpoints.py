@@ -14,19 +14,46 @@ from tinct.files import replacing
 from tinct.training.folder import epoch_checkpoints, link
 
 
-def snapshot(value: Any, copies: dict[tuple[int, torch.Size, tuple[int, ...]], torch.Tensor] | None = None) -> Any:
-    """A copy of nested dicts and lists of tensors, on the CPU, that later steps don't change; what is shared stays shared."""
-    copies = {} if copies is None else copies
-    if isinstance(value, torch.Tensor):
-        key = (value.data_ptr(), value.shape, value.stride())
-        if not value.numel() or key not in copies:
-            copies[key] = value.detach().to("cpu", copy=True)
-        return copies[key]
-    if isinstance(value, dict):
-        return {key: snapshot(item, copies) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(snapshot(item, copies) for item in value)
-    return value
+class Snapshots:
+    """Copies of nested dicts and lists of tensors, on the CPU, that later steps don't change; what is shared stays shared.
+
+    Each takes the memory of the one before, which nobody may need any more: fresh memory costs more time than the copying.
+    """
+
+    def __init__(self) -> None:
+        self._last: Any = None
+        self._copies: dict[Any, torch.Tensor] = {}
+        self._lent: set[int] = set()
+
+    def take(self, value: Any) -> Any:
+        """The copy."""
+        self._copies, self._lent = {}, set()
+        self._last = self._copied(value, self._last)
+        return self._last
+
+    def _copied(self, value: Any, old: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value.detach(), old)
+        if isinstance(value, dict):
+            known = old if isinstance(old, dict) else {}
+            return {key: self._copied(item, known.get(key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            before = old if isinstance(old, list | tuple) and len(old) == len(value) else [None] * len(value)
+            return type(value)(self._copied(item, one) for item, one in zip(value, before, strict=True))
+        return value
+
+    def _tensor(self, value: torch.Tensor, old: Any) -> torch.Tensor:
+        key = (value.data_ptr(), value.shape, value.stride(), value.dtype)
+        if key not in self._copies or not value.numel():
+            self._copies[key] = old.copy_(value) if self._fits(value, old) else value.to("cpu", copy=True)
+        return self._copies[key]
+
+    def _fits(self, value: torch.Tensor, old: Any) -> bool:
+        """Whether the memory of `old` can be used, and is not yet."""
+        if not isinstance(old, torch.Tensor) or id(old) in self._lent:
+            return False
+        self._lent.add(id(old))
+        return (old.shape, old.stride(), old.dtype) == (value.shape, value.stride(), value.dtype)
 
 
 class Behind:

@@ -20,7 +20,7 @@ from tinct.errors import ConfigError, DataError, WeightsError
 from tinct.families import FAMILIES, Colorizer
 from tinct.files import sweep, write_json
 from tinct.training import cost, trackers
-from tinct.training.checkpoints import Behind, snapshot, write_checkpoint
+from tinct.training.checkpoints import Behind, Snapshots, write_checkpoint
 from tinct.training.engine import memory_advice
 from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, newest, rewind
 from tinct.training.loop import Trainer
@@ -71,6 +71,7 @@ class Run:
         if self.writes:
             trackers.check(config.training.track)
         self._behind = Behind()
+        self._snapshots = Snapshots()
         self._started = time.monotonic()
 
     @classmethod
@@ -222,7 +223,7 @@ class Run:
         if self.writes:
             self._behind.wait()  # so that only one copy is held
             whole_epoch = name != LAST
-            content = snapshot(self.checkpoint(whole_epoch))
+            content = self._snapshots.take(self.checkpoint(whole_epoch))
             names = [*([BEST] if best else []), LAST] if whole_epoch else []
             self._behind.submit(lambda: write_checkpoint(path, content, names, self.config.training.keep))
         return path
