@@ -1,4 +1,4 @@
-"""What a diffusion family asks of a network, and the registry of those that have it."""
+"""What families ask of a network, and the registries of those that have it: denoisers, and painters of one pass."""
 
 from __future__ import annotations
 
@@ -57,3 +57,32 @@ class DenoiserType(Protocol):
 
 
 DENOISERS: Registry[DenoiserType] = Registry("backbone")
+
+
+class Painter(nn.Module):
+    """A network that gives colour in one pass over the gray photograph, whose sides must divide by `multiple`.
+
+    Built to take a latent vector, it gives the colouring that the vector stands for.
+    """
+
+    multiple: int = 1
+
+    def forward(self, gray: Tensor, z: Tensor | None = None) -> Tensor:
+        """Colour (B, C, H, W) for gray (B, 1, H, W) in [-1, 1]; z (B, Z) for a network that was built to take it."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+
+class PainterType(Protocol):
+    """A painter's class: built from its options, the channels of colour and the size of z (0 = none)."""
+
+    @property
+    def Options(self) -> type[Any]:
+        """The frozen dataclass of its options."""
+        ...
+
+    def __call__(self, options: Any, channels: int, latent: int = 0) -> Painter:
+        """The freshly initialized network."""
+        ...
+
+
+PAINTERS: Registry[PainterType] = Registry("backbone")

@@ -99,3 +99,18 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).reshape(b, c, h, w)
         attended: Tensor = x + self.out(mixed)
         return attended
+
+
+class LatentMap(nn.Module):
+    """Adds a latent vector (B, Z) to features of any size: a linear layer gives 4 x 4 cells, brought to that size."""
+
+    cells = 4  # each way: where in the picture which colour is, without a fixed size of picture
+
+    def __init__(self, latent: int, channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(latent, channels * self.cells**2)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        cells = self.linear(z).unflatten(1, (-1, self.cells, self.cells))  # (B, C, 4, 4)
+        added: Tensor = x + F.interpolate(cells, x.shape[-2:], mode="bilinear")
+        return added

@@ -19,13 +19,9 @@ def imagenet_units(pictures: Tensor) -> Tensor:
 
 
 class Taps(nn.Module):
-    """A chain of layers whose outputs at `taps` are the features; `channels` says how many each of them has."""
+    """A network that is tapped on the way: the outputs there are the features, of `channels` channels each."""
 
-    def __init__(self, layers: Sequence[nn.Module], taps: Sequence[int], channels: Sequence[int]) -> None:
-        super().__init__()
-        self.features = nn.Sequential(*layers)
-        self.taps = tuple(taps)
-        self.channels = tuple(channels)
+    channels: tuple[int, ...]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Pictures (B, 3, H, W) in the network's own units -> the output (B, C, h, w) of each tap."""
@@ -33,6 +29,20 @@ class Taps(nn.Module):
 
     def walk(self, x: Tensor) -> Iterator[Tensor]:
         """The same, tap by tap, so that only one of them need be held."""
+        raise NotImplementedError
+
+
+class Chain(Taps):
+    """A chain of layers, tapped behind those whose numbers are `taps`."""
+
+    def __init__(self, layers: Sequence[nn.Module], taps: Sequence[int], channels: Sequence[int]) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*layers)
+        self.taps = tuple(taps)
+        self.channels = tuple(channels)
+
+    def walk(self, x: Tensor) -> Iterator[Tensor]:
+        """The outputs of the tapped layers, one after the other."""
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.taps:
@@ -66,19 +76,32 @@ def squeezenet1_1() -> Taps:
         *(Fire(128, 32, 128), Fire(256, 32, 128), pool()),
         *(Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)),
     ]
-    return Taps(layers, taps=(1, 4, 7, 9, 10, 11, 12), channels=(64, 128, 256, 384, 384, 512, 512))
+    return Chain(layers, taps=(1, 4, 7, 9, 10, 11, 12), channels=(64, 128, 256, 384, 384, 512, 512))
 
 
-def vgg16() -> Taps:
-    """VGG16 up to relu4_3, tapped at relu1_2, relu2_2, relu3_3 and relu4_3 (Johnson et al. 2016, 1603.08155).
+def vgg16(blocks: int = 4) -> Taps:
+    """VGG16 as far as the last layer of a block, tapped behind each: relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
 
-    Simonyan and Zisserman 2014, 1409.1556, configuration D. The smallest side it takes is 8 pixels.
+    Simonyan and Zisserman 2014, 1409.1556, configuration D. The perceptual loss of Johnson et al. 2016 (1603.08155) taps
+    four blocks and takes pictures from 8 pixels on, LPIPS five and from 16.
     """
     layers: list[nn.Module] = []
     channels = 3
-    for block, (width, count) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3))):
+    for block, (width, count) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))[:blocks]):
         layers += [nn.MaxPool2d(2)] if block else []
         for _ in range(count):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
             channels = width
-    return Taps(layers, taps=(3, 8, 15, 22), channels=(64, 128, 256, 512))
+    return Chain(layers, taps=(3, 8, 15, 22, 29)[:blocks], channels=(64, 128, 256, 512, 512)[:blocks])
+
+
+def alexnet() -> Taps:
+    """AlexNet without its classifier, in its version of one tower, tapped at relu1 to relu5 as LPIPS does.
+
+    Krizhevsky 2014, 1404.5997. The smallest side it takes is 31 pixels.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 11, 4, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)]
+    layers += [nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)]
+    for channels, width in ((192, 384), (384, 256), (256, 256)):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+    return Chain(layers, taps=(1, 4, 7, 9, 11), channels=(64, 192, 384, 256, 256))

@@ -1,7 +1,11 @@
-"""One configurable conditional U-Net: the classic one, the small additive one, the one with attention are its settings."""
+"""One configurable U-Net: the classic one, the small additive one, the one with attention are its settings.
+
+It serves as a denoiser, which is told the time, and as a painter, which gives colour in one pass.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,13 +16,13 @@ from torch.nn import functional as F
 from tinct.config import option
 from tinct.errors import ConfigError
 from tinct.level import Level
-from tinct.nets.base import DENOISERS, Denoiser, Features
-from tinct.nets.blocks import Attention, ResBlock, group_norm, sinusoids
+from tinct.nets.base import DENOISERS, PAINTERS, Denoiser, Features, Painter
+from tinct.nets.blocks import Attention, LatentMap, ResBlock, group_norm, sinusoids
 
 
 @dataclass(frozen=True)
-class UNetOptions:
-    """Shape of the U-Net; the defaults are the classic 31.0M network (Ronneberger et al. 2015), and 0.4M for time."""
+class UNetShape:
+    """Shape of the U-Net; the defaults are the classic 31.0M network (Ronneberger et al. 2015)."""
 
     features: tuple[int, ...] = option((64, 128, 256, 512), "widths per level, finest first", low=4)
     bottleneck: int = option(0, "width below the last level; 0 = twice the last", low=0)
@@ -31,9 +35,15 @@ class UNetOptions:
         "pool", "down by max pooling, or by a strided 4x4 convolution", choices=lambda: ("pool", "conv")
     )
     attention: tuple[int, ...] = option((), "reductions of size (1, 2, 4...) at which blocks are followed by attention")
+    dropout: float = option(0.15, "dropout in every block", low=0.0, high=0.9)
+
+
+@dataclass(frozen=True)
+class UNetOptions(UNetShape):
+    """The shape, and how time comes in: by 0.4M more."""
+
     time_embedding: int = option(256, "size of the sinusoidal time embedding, even", low=2)
     time_in: str = option("bottleneck", "where time enters", choices=lambda: ("bottleneck", "blocks"))
-    dropout: float = option(0.15, "dropout in every block", low=0.0, high=0.9)
 
 
 class _DoubleConv(nn.Module):
@@ -58,48 +68,56 @@ class _DoubleConv(nn.Module):
 class _Level(nn.Module):
     """The blocks of one level, each followed by attention where it is asked for."""
 
-    def __init__(self, options: UNetOptions, channels: int, out: int, reduction: int, *, timed: bool) -> None:
+    def __init__(self, options: UNetShape, channels: int, out: int, reduction: int, embedding: int) -> None:
         super().__init__()
-        embedding = options.time_embedding if timed else 0
         make = ResBlock if options.block == "residual" else _DoubleConv
         widths = pairwise([channels, *[out] * options.blocks])
         self.blocks = nn.ModuleList(make(a, b, embedding=embedding, dropout=options.dropout) for a, b in widths)
         attend = reduction in options.attention
         self.attention = nn.ModuleList(Attention(out) if attend else nn.Identity() for _ in range(options.blocks))
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
         for block, attention in zip(self.blocks, self.attention, strict=True):
             x = attention(block(x, embedding))
         return x
 
 
-@DENOISERS.add("unet")
-class UNet(Denoiser):
-    """x_t and the gray photograph, concatenated, in; the prediction out. `multiple` follows from the levels."""
+class _Trunk(nn.Module):
+    """The way down, the bottleneck and the way up, whose blocks may take an embedding that `embedders` make of something.
 
-    Options = UNetOptions
+    `embedding` is its size: it enters at the bottleneck, or everywhere. `multiple` follows from the levels.
+    """
 
-    def __init__(self, options: UNetOptions, channels: int, classes: int) -> None:
+    def __init__(
+        self,
+        options: UNetShape,
+        inputs: int,
+        channels: int,
+        embedders: Mapping[str, nn.Module | None] | None = None,
+        embedding: int = 0,
+        *,
+        everywhere: bool = False,
+    ) -> None:
         super().__init__()
         _check(options)
-        self.options = options
-        widths, size = options.features, options.time_embedding
+        self.shape = options
+        widths = options.features
         downs = len(widths) - (0 if options.bottleneck_down else 1)  # how often the size is halved
         self.multiple = 2**downs
         reductions = [2**index for index in range(len(widths))]
-        everywhere = options.time_in == "blocks"
-        first = options.stem or channels + 1
-        self.stem = nn.Conv2d(channels + 1, first, 3, padding=1) if options.stem else nn.Identity()
-        self.time = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU())
-        self.labels = nn.Embedding(classes + 1, size) if classes else None  # the last one means "unknown"
+        within = embedding if everywhere else 0
+        first = options.stem or inputs
+        self.stem = nn.Conv2d(inputs, first, 3, padding=1) if options.stem else nn.Identity()
+        for name, embedder in (embedders or {}).items():
+            self.add_module(name, embedder)
 
         ins = [first, *widths[:-1]]
         self.down_levels = nn.ModuleList(
-            _Level(options, a, b, r, timed=everywhere) for a, b, r in zip(ins, widths, reductions, strict=True)
+            _Level(options, a, b, r, within) for a, b, r in zip(ins, widths, reductions, strict=True)
         )
         self.downs = nn.ModuleList(self._down(width) for width in widths[:downs])
         bottleneck = options.bottleneck or 2 * widths[-1]
-        self.bottleneck = _Level(options, widths[-1], bottleneck, self.multiple, timed=True)
+        self.bottleneck = _Level(options, widths[-1], bottleneck, self.multiple, embedding)
         add = options.skips == "add"
         outs = [options.stem or widths[0], *widths[:-1]] if add else list(widths)  # what each level gives on the way up
         froms = [*outs[1:], bottleneck]
@@ -107,47 +125,84 @@ class UNet(Denoiser):
             self._up(a, b, halved=index < downs) for index, (a, b) in enumerate(zip(froms, widths, strict=True))
         )
         self.up_levels = nn.ModuleList(
-            _Level(options, b if add else 2 * b, c, r, timed=everywhere)
-            for b, c, r in zip(widths, outs, reductions, strict=True)
+            _Level(options, b if add else 2 * b, c, r, within) for b, c, r in zip(widths, outs, reductions, strict=True)
         )
         self.out = nn.Conv2d(outs[0], channels, 1)
 
     def _down(self, width: int) -> nn.Module:
-        return nn.MaxPool2d(2) if self.options.resample == "pool" else nn.Conv2d(width, width, 4, stride=2, padding=1)
+        return nn.MaxPool2d(2) if self.shape.resample == "pool" else nn.Conv2d(width, width, 4, stride=2, padding=1)
 
     def _up(self, channels: int, out: int, *, halved: bool) -> nn.Module:
         if not halved:
             return nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
-        if self.options.resample == "pool":
+        if self.shape.resample == "pool":
             return nn.ConvTranspose2d(channels, out, 2, stride=2)
         return nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1)
+
+    def walk(
+        self, x: Tensor, embedding: Tensor | None, latent: LatentMap | None = None, z: Tensor | None = None
+    ) -> Tensor:
+        """Down and up again; a latent vector comes in where the picture is smallest."""
+        x, skips = self.stem(x), []
+        for index, down_level in enumerate(self.down_levels):
+            x = down_level(x, embedding)
+            skips.append(x)
+            if index < len(self.downs):
+                x = self.downs[index](x)
+        x = self.bottleneck(x if latent is None else latent(x, z), embedding)
+        for up, up_level in zip(reversed(self.ups), reversed(self.up_levels), strict=True):
+            x, skip = up(x), skips.pop()
+            x = up_level(x + skip if self.shape.skips == "add" else torch.cat([x, skip], dim=1), embedding)
+        result: Tensor = self.out(x)
+        return result.float()
+
+
+@DENOISERS.add("unet")
+class UNet(_Trunk, Denoiser):
+    """x_t and the gray photograph, concatenated, in; the prediction out."""
+
+    Options = UNetOptions
+    time: nn.Module
+    labels: nn.Embedding | None
+
+    def __init__(self, options: UNetOptions, channels: int, classes: int) -> None:
+        size = options.time_embedding
+        if size % 2:
+            raise ConfigError(f"time_embedding = {size}: must be even")
+        embedders = {
+            "time": nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size), nn.SiLU()),
+            "labels": nn.Embedding(classes + 1, size) if classes else None,  # the last one means "unknown"
+        }
+        everywhere = options.time_in == "blocks"
+        super().__init__(options, channels + 1, channels, embedders, size, everywhere=everywhere)
+        self.options = options
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
         embedding = self.time(sinusoids(level.t.flatten(), self.options.time_embedding))
         if self.labels is not None:
             known = labels if labels is not None else torch.full((len(x_t),), -1, device=x_t.device)
             embedding = embedding + self.labels(torch.where(known < 0, self.labels.num_embeddings - 1, known))
-        x = self.stem(torch.cat([x_t, *features], dim=1))
-        skips = []
-        for index, down_level in enumerate(self.down_levels):
-            x = down_level(x, embedding)
-            skips.append(x)
-            if index < len(self.downs):
-                x = self.downs[index](x)
-        x = self.bottleneck(x, embedding)
-        for up, up_level in zip(reversed(self.ups), reversed(self.up_levels), strict=True):
-            x, skip = up(x), skips.pop()
-            x = up_level(x + skip if self.options.skips == "add" else torch.cat([x, skip], dim=1), embedding)
-        prediction: Tensor = self.out(x)
-        return prediction.float()
+        return self.walk(torch.cat([x_t, *features], dim=1), embedding)
 
 
-def _check(options: UNetOptions) -> None:
+@PAINTERS.add("unet")
+class PaintingUNet(_Trunk, Painter):
+    """The gray photograph in, its colour out; skips carry the gray alone, a latent vector enters at the bottleneck."""
+
+    Options = UNetShape
+
+    def __init__(self, options: UNetShape, channels: int, latent: int = 0) -> None:
+        super().__init__(options, 1, channels)
+        self.latent = LatentMap(latent, options.features[-1]) if latent else None
+
+    def forward(self, gray: Tensor, z: Tensor | None = None) -> Tensor:
+        return self.walk(gray, None, self.latent, z)
+
+
+def _check(options: UNetShape) -> None:
     """What the bounds of single options can't say."""
     if not options.features:
         raise ConfigError("features: at least one width is needed")
-    if options.time_embedding % 2:
-        raise ConfigError(f"time_embedding = {options.time_embedding}: must be even")
     reductions = [2**index for index in range(len(options.features) + options.bottleneck_down)]
     for reduction in options.attention:
         if reduction not in reductions:
