@@ -74,6 +74,14 @@ def _relative(tap: Tensor, truth: Tensor, each: int) -> Tensor:
     return difference / size.repeat_interleave(each)
 
 
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of Gaussians (N, Z) from the unit Gaussian, in nats, sum over Z: (N,).
+
+    Kingma and Welling 2014 (1312.6114, appendix B), the negative of their equation.
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+
+
 @ADVERSARIAL.add("bce")
 def binary_cross_entropy(scores: Tensor, true: bool) -> Tensor:
     """-log of the probability that scores (N, 1, h, w) give to what is wished, mean over patches (Isola et al. 2017, eq. 1)."""

@@ -219,7 +219,7 @@ def test_judges_see_the_photographs_own_luma(space):
     player, _ = players_of(built("splitdpm", space=space), {"adversarial": {"weight": 0.01, "discriminator_width": 8}})
     pictures = batch()
     player(pictures)
-    (shown,) = player._adversary.shown
+    (shown,) = player._judges.adversary.shown
     of_rgb = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     for seen in (shown.truths, shown.results):
         gray = luma(pictures.rgb).float().repeat_interleave(len(seen) // COUNT, dim=0)
@@ -231,14 +231,14 @@ def test_judges_see_the_photographs_own_luma(space):
 def test_what_is_shown_holds_no_graph_and_validation_shows_nothing(feature_weights):
     player, discriminator = players_of(built(), BOTH, feature_weights)
     training = player(batch())
-    (shown,) = player._adversary.shown
+    (shown,) = player._judges.adversary.shown
     assert not any(part.requires_grad for part in vars(shown).values())
     discriminator(batch())
-    assert not player._adversary.shown
+    assert not player._judges.adversary.shown
     with torch.no_grad():
         validation = player.eval()(batch())
     assert validation.keys() == training.keys() == {"mse", "perceptual", "adversarial"}
-    assert not player._adversary.shown
+    assert not player._judges.adversary.shown
 
 
 def test_several_batches_may_be_shown_before_the_discriminator_learns():

@@ -31,6 +31,7 @@ class Colorizer(nn.Module):
     working_size: int
     multiple: int
     draws: int = 1  # of how many samples its default picture is the medoid
+    varies: bool = True  # whether another generator gives another picture
     options: Any  # the family's frozen dataclass that it was built from
     name: str = "unnamed"
     header: dict[str, Any]  # what its weights say of themselves: see `weights`
@@ -50,6 +51,18 @@ class Colorizer(nn.Module):
     def stages(self) -> list[nn.Module]:
         """The parts that are worth compiling, each on its own."""
         return [self]
+
+
+def unit_gray(gray: Tensor) -> Tensor:
+    """Gray in levels 0..255 as networks see it, in [-1, 1]."""
+    return gray / 127.5 - 1
+
+
+def samples_of_each(gray: Tensor, generators: Sequence[Generator]) -> int:
+    """How many samples of each picture (B, 1, H, W) so many generators ask for."""
+    each = len(generators) // len(gray)
+    assert len(generators) == each * len(gray) > 0, "as many generators for every picture"
+    return each
 
 
 class Objective(nn.Module):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +17,15 @@ from tinct.config import option
 from tinct.diffusion import Level, diffuse
 from tinct.diffusion.noise import rand, randn
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective
+from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective, unit_gray
 from tinct.families.diffusion import (
     DdimOptions,
     DiffusionColorizer,
     DiffusionOptions,
     SplitOptions,
     repeated,
-    unit_gray,
 )
-from tinct.families.judging import (
-    AdversarialOptions,
-    Adversary,
-    Discriminator,
-    Perceptual,
-    PerceptualOptions,
-    Shown,
-)
+from tinct.families.judging import AdversarialOptions, Judged, Judges, PerceptualOptions
 from tinct.losses import WEIGHTINGS, trust
 from tinct.nets.base import Features
 
@@ -64,7 +55,7 @@ class _Drawn:
     level: Level
 
 
-class Denoising(Objective):
+class Denoising(Judged):
     """Mean squared error of the prediction at levels drawn uniformly over the schedule (Ho et al. 2020, eq. 14).
 
     The perceptual and the adversarial loss look at the picture that the prediction's estimate of x_0 stands for: clamped to
@@ -74,20 +65,9 @@ class Denoising(Objective):
 
     name = "denoiser"
 
-    def __init__(
-        self,
-        model: DiffusionColorizer,
-        losses: DiffusionLosses,
-        categories: int,
-        perceptual: Perceptual | None = None,
-        adversary: Adversary | None = None,
-    ) -> None:
-        super().__init__()
+    def __init__(self, model: DiffusionColorizer, losses: DiffusionLosses, categories: int, judges: Judges) -> None:
+        super().__init__(model.space, {"mse": losses.mse}, judges)
         self.model, self.losses = model, losses
-        self._perceptual, self._adversary = perceptual, adversary
-        self.last_onset = max(part.from_stage if part.weight else 1 for part in (losses.perceptual, losses.adversarial))
-        if not self._in_effect():
-            raise ConfigError("loss: nothing is minimized in stage 1. Set loss.mse=1, or another weight above 0")
         if 0 < model.options.classes < categories:
             raise ConfigError(f"classes = {model.options.classes}: the set has {categories} categories; 0 = none")
         width, weighted = model.network.summary_width, model.options.category_weight > 0
@@ -105,7 +85,9 @@ class Denoising(Objective):
         x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
         features = model.network.encode(unit_gray(gray))
         drawn = self._drawn(batch, x_0, features)
-        losses = self._error(drawn) | self._judged(drawn, x_0, gray)
+        losses = self._error(drawn)
+        if self.judging:
+            losses |= self.judged(self._estimate(drawn), x_0, gray, trust(drawn.level))
         mean = model.network.mean(features)
         if mean is not None:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
@@ -114,51 +96,16 @@ class Denoising(Objective):
             losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
         return losses
 
-    def loss_state(self) -> dict[str, Any]:
-        """See Objective: the weights that count in this stage."""
-        weights = self._in_effect()
-        return {
-            "mse_weight": weights.get("mse", 0.0),
-            "perceptual_weight": weights.get("perceptual", 0.0),
-            "adversarial_weight": weights.get("adversarial", 0.0),
-            "use_gan": "adversarial" in weights,
-        }
-
-    def _in_effect(self) -> dict[str, float]:
-        """The weights above 0 of what counts in this stage."""
-        seen, game = self.losses.perceptual, self.losses.adversarial
-        weights = {
-            "mse": self.losses.mse,
-            "perceptual": seen.weight if self.stage >= seen.from_stage else 0.0,
-            "adversarial": game.weight if self.stage >= game.from_stage else 0.0,
-        }
-        return {name: weight for name, weight in weights.items() if weight}
-
     def _error(self, drawn: _Drawn) -> dict[str, Tensor]:
         if not self.losses.mse:
             return {}
         weight = WEIGHTINGS[self.losses.weighting](drawn.level, self.model.target, self.losses.snr_gamma)
         return {"mse": self.losses.mse * (weight * (drawn.prediction - drawn.wanted).square()).mean()}
 
-    def _judged(self, drawn: _Drawn, x_0: Tensor, gray: Tensor) -> dict[str, Tensor]:
-        """The losses that look at pictures; in training, the discriminator is shown the same ones."""
-        weights, model, losses = self._in_effect(), self.model, {}
-        if not {"perceptual", "adversarial"} & weights.keys():
-            return {}
-        limit, trusted = model.space.limit, trust(drawn.level)
-        estimate = model.target.x_0(drawn.prediction, drawn.x_t, drawn.level).clamp(-limit, limit)
-        grays = gray.repeat_interleave(len(estimate) // len(gray), dim=0)
-        results, truths = (model.space.picture(x, y) / 127.5 - 1 for x, y in ((estimate, grays), (x_0, gray)))
-        if "perceptual" in weights:
-            assert self._perceptual is not None
-            losses["perceptual"] = weights["perceptual"] * (trusted * self._perceptual(results, truths)).mean()
-        if "adversarial" in weights:
-            assert self._adversary is not None
-            fooled = self._adversary.fooled(unit_gray(gray), results)
-            losses["adversarial"] = weights["adversarial"] * (trusted * fooled).mean()
-            if self.training:
-                self._adversary.shown.append(Shown(unit_gray(gray), results.detach(), truths, trusted))
-        return losses
+    def _estimate(self, drawn: _Drawn) -> Tensor:
+        """The x_0 that the prediction stands for."""
+        limit = self.model.space.limit
+        return self.model.target.x_0(drawn.prediction, drawn.x_t, drawn.level).clamp(-limit, limit)
 
     def _drawn(self, batch: Batch, x_0: Tensor, features: Features) -> _Drawn:
         """Prediction and target at K levels per picture, one from each K-th of the schedule."""
@@ -197,11 +144,8 @@ class DiffusionFamily:
     ) -> list[Objective]:
         """See Family: the denoiser, and the discriminator where the adversarial loss has a weight."""
         assert isinstance(model, DiffusionColorizer)
-        seen, game, size = losses.perceptual, losses.adversarial, model.working_size
-        perceptual = Perceptual(seen, feature_weights, size) if seen.weight else None
-        adversary = Adversary(game, size) if game.weight else None
-        denoising = Denoising(model, losses, categories, perceptual, adversary)
-        return [denoising, Discriminator(adversary)] if adversary else [denoising]
+        judges = Judges(losses.perceptual, losses.adversarial, feature_weights, model.working_size)
+        return [Denoising(model, losses, categories, judges), *judges.players()]
 
 
 FAMILIES.add("unetddpm")(DiffusionFamily(DiffusionOptions))

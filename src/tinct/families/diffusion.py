@@ -27,7 +27,7 @@ from tinct.diffusion import (
 )
 from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
-from tinct.families.base import Colorizer
+from tinct.families.base import Colorizer, samples_of_each, unit_gray
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
@@ -75,11 +75,6 @@ class SplitOptions(DiffusionOptions):
     draws: int = option(8, "a coloured picture is by default the medoid of so many samples", low=1)
 
 
-def unit_gray(gray: Tensor) -> Tensor:
-    """Gray in levels 0..255 as networks see it, in [-1, 1]."""
-    return gray / 127.5 - 1
-
-
 def repeated(features: Features, count: int) -> Features:
     """Each picture's features `count` times in a row."""
     return tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
@@ -119,8 +114,7 @@ class DiffusionColorizer(Colorizer):
         options = sampler_options(name, {"eta": eta})
         steps = self.options.steps if steps is None else steps
         levels = ladder(self.schedule, spacing or self.options.spacing, steps)
-        each = len(generators) // len(gray)  # samples per picture; the picture is encoded once for all of them
-        assert len(generators) == each * len(gray) > 0, "as many generators for every picture"
+        each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         labels = None if labels is None else labels.repeat_interleave(each)
         features = repeated(self.network.encode(unit_gray(gray)), each)
         mean = self.network.mean(features)

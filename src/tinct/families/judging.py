@@ -7,16 +7,19 @@ player of its own.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from tinct.color import ColorSpace
 from tinct.config import option
 from tinct.errors import ConfigError
-from tinct.families.base import Batch, Objective
+from tinct.families.base import Batch, Objective, unit_gray
 from tinct.losses import ADVERSARIAL, perceptual
 from tinct.nets import features
 from tinct.nets.patchgan import PatchGan
@@ -116,6 +119,73 @@ class Adversary:
         frozen = {name: parameter.detach() for name, parameter in self.judge.named_parameters()}
         scores = functional_call(self.judge, frozen, (_each(gray, results), results))
         return self.loss(scores, True)
+
+
+class Judges:
+    """The judges that have a weight: the perceptual network and the adversary."""
+
+    def __init__(
+        self, seen: PerceptualOptions, game: AdversarialOptions, feature_weights: Path | None, size: int
+    ) -> None:
+        self.options: dict[str, PerceptualOptions | AdversarialOptions] = {"perceptual": seen, "adversarial": game}
+        self.perceptual = Perceptual(seen, feature_weights, size) if seen.weight else None
+        self.adversary = Adversary(game, size) if game.weight else None
+        self.last_onset = max(part.from_stage if part.weight else 1 for part in (seen, game))
+
+    def weights(self, stage: int) -> dict[str, float]:
+        """Of the judges that have set in by a stage."""
+        return {name: part.weight for name, part in self.options.items() if stage >= part.from_stage}
+
+    def players(self) -> list[Objective]:
+        """The discriminator, if there is one."""
+        return [Discriminator(self.adversary)] if self.adversary else []
+
+
+class Judged(Objective):
+    """A model's player with losses of its own, of these weights, and judges beside them."""
+
+    def __init__(self, space: ColorSpace, own: Mapping[str, float], judges: Judges) -> None:
+        super().__init__()
+        self._space, self._own, self._judges, self.last_onset = space, dict(own), judges, judges.last_onset
+        if not self.weights():
+            choices = " or ".join(f"loss.{name}=1" for name in self._own)
+            raise ConfigError(f"loss: nothing is minimized in stage 1. Set {choices}, or another weight above 0")
+
+    def weights(self) -> dict[str, float]:
+        """The weights above 0 of what counts in this stage."""
+        weights = self._own | self._judges.weights(self.stage)
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def loss_state(self) -> dict[str, Any]:
+        """See Objective: the weights that count in this stage."""
+        weights = self.weights()
+        named = {f"{name}_weight": weights.get(name, 0.0) for name in ("mse", *self._own, *self._judges.options)}
+        return {**named, "use_gan": "adversarial" in weights}
+
+    @property
+    def judging(self) -> bool:
+        """Whether some judge counts in this stage."""
+        return bool(self._judges.options.keys() & self.weights().keys())
+
+    def judged(self, estimate: Tensor, x_0: Tensor, gray: Tensor, trusted: Tensor) -> dict[str, Tensor]:
+        """The losses "perceptual" and "adversarial" where they count; in training, the discriminator is shown the same.
+
+        estimate (N, C, h, w), N / B in a row for each truth x_0 (B, C, h, w) on its gray (B, 1, H, W) in levels; trusted
+        (N,) says how much each of them counts.
+        """
+        weights, losses, judges = self.weights(), {}, self._judges
+        grays = _each(gray, estimate)
+        results, truths = (self._space.picture(x, y) / 127.5 - 1 for x, y in ((estimate, grays), (x_0, gray)))
+        if "perceptual" in weights:
+            assert judges.perceptual is not None
+            losses["perceptual"] = weights["perceptual"] * (trusted * judges.perceptual(results, truths)).mean()
+        if "adversarial" in weights:
+            assert judges.adversary is not None
+            fooled = judges.adversary.fooled(unit_gray(gray), results)
+            losses["adversarial"] = weights["adversarial"] * (trusted * fooled).mean()
+            if self.training:
+                judges.adversary.shown.append(Shown(unit_gray(gray), results.detach(), truths, trusted))
+        return losses
 
 
 class Discriminator(Objective):
