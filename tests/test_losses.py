@@ -11,7 +11,7 @@ from tinct.diffusion import SCHEDULES, TARGETS, Level, Schedule, diffuse
 from tinct.losses import ADVERSARIAL, WEIGHTINGS, min_snr, perceptual, trust
 from tinct.nets import features
 from tinct.nets.features import FEATURES
-from tinct.nets.taps import Taps
+from tinct.nets.taps import Chain, Taps
 
 GAMMA = 5.0
 
@@ -78,7 +78,7 @@ def test_an_estimate_is_trusted_as_far_as_x_t_is_signal(schedule):
 def small_taps() -> Taps:
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3), nn.ReLU(inplace=True)]
-    return Taps(layers, taps=(1, 4), channels=(4, 6)).requires_grad_(False)
+    return Chain(layers, taps=(1, 4), channels=(4, 6)).requires_grad_(False)
 
 
 def written_out(result: Tensor, truth: Tensor, network: Taps) -> float:

@@ -52,6 +52,20 @@ def published(monkeypatch, tmp_path) -> Path:
     return path
 
 
+PARAMETERS = {  # of torchvision's squeezenet1_1().features, vgg16().features[:23] and whole, alexnet().features,
+    "squeezenet1_1": 722_496,
+    "vgg16": 7_635_264,
+    "vgg16-relu5_3": 14_714_688,
+    "alexnet": 2_469_696,
+    "inception-2048": 21_785_568,  # and inception_v3(aux_logits=False) without fc: 23,834,568 - 2,049,000
+}
+
+
+@pytest.mark.parametrize(("name", "count"), PARAMETERS.items())
+def test_a_network_has_as_many_weights_as_the_published_one(name, count):
+    assert sum(parameter.numel() for parameter in FEATURES[name].build().parameters()) == count
+
+
 def forward_written_out(state: dict[str, Tensor], x: Tensor) -> list[Tensor]:
     """SqueezeNet 1.1 from its tensors alone, after the paper's table and the 1.1 release notes."""
 
@@ -77,31 +91,42 @@ def test_squeezenet_is_its_tensors_in_the_published_names(tmp_path):
     assert [tap.shape[1] for tap in outputs] == list(network.channels)
     for ours, theirs in zip(outputs, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert sum(tensor.numel() for tensor in network.state_dict().values()) == 722_496  # of torchvision's features
 
 
-def test_vgg16_is_its_tensors_in_the_published_names(feature_weights):
-    """Configuration D written out from the file alone, as far as relu4_3; what the file has beyond that is not needed."""
+@pytest.mark.parametrize(("name", "blocks"), [("vgg16", 4), ("vgg16-relu5_3", 5)])
+def test_vgg16_is_its_tensors_in_the_published_names(name, blocks, feature_weights):
+    """Configuration D written out from the file alone, as far as it is tapped; what the file has beyond is not needed."""
     path = feature_weights / "vgg16-397923af.pth"
     state = {key: tensor.float() for key, tensor in torch.load(path, weights_only=True).items()}
     x = torch.randn(2, 3, 32, 24, generator=torch.Generator().manual_seed(5))
-    outputs = features.load("vgg16", path).network(x)
+    outputs = features.load(name, path).network(x)
     expected = []
-    for block in ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21)):
+    for block in ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))[:blocks]:
         x = F.max_pool2d(x, 2) if expected else x
         for index in block:
             x = F.relu(F.conv2d(x, state[f"features.{index}.weight"], state[f"features.{index}.bias"], padding=1))
         expected.append(x)
     for ours, theirs in zip(outputs, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
-    parameters = sum(tensor.numel() for key, tensor in state.items() if key.startswith("features."))
-    assert parameters == 7_635_264  # of torchvision's vgg16().features[:23]
+
+
+def test_alexnet_is_its_tensors_in_the_published_names(feature_weights):
+    """Krizhevsky 2014, section 2, written out from the file alone."""
+    path = feature_weights / "alexnet-owt-7be5be79.pth"
+    state = {key: tensor.float() for key, tensor in torch.load(path, weights_only=True).items()}
+    x = torch.randn(2, 3, 67, 95, generator=torch.Generator().manual_seed(5))
+    outputs, expected = features.load("alexnet", path).network(x), []
+    for index, stride, padding in ((0, 4, 2), (3, 1, 2), (6, 1, 1), (8, 1, 1), (10, 1, 1)):
+        x = F.max_pool2d(x, 3, 2) if index in (3, 6) else x
+        x = F.relu(F.conv2d(x, state[f"features.{index}.weight"], state[f"features.{index}.bias"], stride, padding))
+        expected.append(x)
+    for ours, theirs in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_the_whole_published_vgg16_is_read_and_another_network_is_not(feature_weights, tmp_path):
     state = torch.load(feature_weights / "vgg16-397923af.pth", weights_only=True)
-    rest = {f"features.{index}.{kind}": torch.zeros(1) for index in (24, 26, 28) for kind in ("weight", "bias")}
-    whole = saved(tmp_path / "whole.pth", state | rest | {"classifier.0.weight": torch.zeros(1)})
+    whole = saved(tmp_path / "whole.pth", state | {"classifier.0.weight": torch.zeros(1)})
     assert features.load("vgg16", whole).label == "whole.pth, fp16-rounded file given by path (not the published one)"
     with pytest.raises(WeightsError, match=r"not the weights of vgg16: it has features\.30\.weight besides"):
         features.load("vgg16", saved(tmp_path / "odd.pth", state | {"features.30.weight": torch.zeros(1)}))
@@ -112,7 +137,7 @@ def test_the_whole_published_vgg16_is_read_and_another_network_is_not(feature_we
 @pytest.mark.parametrize("name", FEATURES)
 def test_the_smallest_picture_a_network_takes_is_as_it_says(name):
     side = FEATURES[name].smallest_side
-    network = FEATURES[name].build()
+    network = FEATURES[name].build().eval()
     assert [tap.shape[1] for tap in network(torch.zeros(1, 3, side, side))] == list(network.channels)
     with pytest.raises(RuntimeError):
         network(torch.zeros(1, 3, side - 1, side))
@@ -222,10 +247,18 @@ def test_the_published_name_comes_first_and_two_others_are_ambiguous(tmp_path):
 
 
 def test_a_file_that_is_named_after_another_network_is_not_taken_for_this_one(tmp_path, monkeypatch):
-    monkeypatch.setitem(FEATURES._items, "othernet", FEATURES[NAME])
+    monkeypatch.setitem(FEATURES._items, "othernet", replace(FEATURES[NAME], patterns=("othernet*.pth",)))
     other = saved(tmp_path / "othernet-1234.pth", random_state())
     assert features.find("othernet", other) == other
     assert features.find(NAME, other) is None
+
+
+def test_a_file_whose_name_says_nothing_is_known_by_what_is_in_it(tmp_path):
+    path = saved(tmp_path / "mine.pth", random_state())
+    assert [name for name in FEATURES if features.find(name, path)] == [NAME]
+    strange = saved(tmp_path / "strange.pth", {"a": torch.zeros(1)})
+    with pytest.raises(WeightsError, match=r"strange\.pth: not the weights of alexnet: it lacks features\.0\.weight"):
+        features.load("alexnet", features.find("alexnet", strange))
 
 
 def test_a_place_that_does_not_exist_and_an_unknown_network_are_errors(tmp_path):

@@ -12,8 +12,9 @@ import os
 import pickle
 import urllib.request
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -21,57 +22,15 @@ from torch import Tensor
 
 from tinct.errors import WeightsError
 from tinct.files import replacing
-from tinct.nets.taps import Taps, squeezenet1_1, vgg16
-from tinct.registry import Registry
+from tinct.nets.published import FEATURES, FeatureNetwork, Published
+from tinct.nets.taps import Taps
 
+__all__ = [
+    "FEATURES", "Downloaded", "FeatureNetwork", "Loaded", "NotAvailable", "Published", "cache_folder", "download",
+    "find", "load", "obtain", "sha256_of",
+]  # fmt: skip
 
-@dataclass(frozen=True)
-class Published:
-    """A published weight file: its name, its SHA-256 and where it lies."""
-
-    file: str
-    sha256: str
-    address: str
-
-
-@dataclass(frozen=True)
-class FeatureNetwork:
-    """A network, the file it is published in, and the smallest side in pixels of the pictures it takes.
-
-    Keys of the file that begin with one of `unused` are not needed.
-    """
-
-    build: Callable[[], Taps]
-    published: Published
-    unused: tuple[str, ...]
-    smallest_side: int
-
-
-FEATURES: Registry[FeatureNetwork] = Registry("feature network")
-FEATURES.add("squeezenet1_1")(
-    FeatureNetwork(
-        squeezenet1_1,
-        Published(
-            "squeezenet1_1-b8a52dc0.pth",
-            "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
-            "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
-        ),
-        unused=("classifier.",),
-        smallest_side=17,
-    )
-)
-FEATURES.add("vgg16")(
-    FeatureNetwork(
-        vgg16,
-        Published(
-            "vgg16-397923af.pth",
-            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            "https://download.pytorch.org/models/vgg16-397923af.pth",
-        ),
-        unused=("classifier.", "features.24.", "features.26.", "features.28."),
-        smallest_side=8,
-    )
-)
+_COUNTERS = ".num_batches_tracked"  # of batch norm: some files have them, nobody needs them
 
 
 class NotAvailable(WeightsError):
@@ -157,8 +116,9 @@ def load(name: str, path: Path) -> Loaded:
     entry = FEATURES[name]
     state = _read(path)
     network = entry.build()
-    _check(path, name, state, network.state_dict(), entry.unused)
-    network.load_state_dict({key: tensor for key, tensor in state.items() if not key.startswith(entry.unused)})
+    state = {key: tensor for key, tensor in state.items() if not _is_unused(key, entry)}
+    _check(path, name, state, _needed(network))
+    network.load_state_dict(state, strict=False)  # without the counters
     return Loaded(network.eval().requires_grad_(False), _label(path, state, entry.published))
 
 
@@ -169,19 +129,47 @@ def sha256_of(path: Path) -> str:
 
 
 def _given(name: str, place: Path) -> Path | None:
-    """The file for `name` at a place that the user named: the published one first, else the one named like the network."""
+    """The file for `name` at a place that the user named: the published one first, else the one that is named like it."""
     if place.is_file():
-        others = [other for other in FEATURES if other != name and place.name.startswith(other)]
-        return None if others else place
+        return place if _is_meant(place, name) else None
     if not place.is_dir():
         raise WeightsError(f"{place}: no such folder or file of feature weights")
     if (place / FEATURES[name].published.file).is_file():
         return place / FEATURES[name].published.file
-    candidates = sorted(place.glob(f"{name}*.pth"))
+    candidates = [path for path in sorted(place.iterdir()) if _is_named(path, name) and _is_meant(path, name)]
     if len(candidates) > 1:
         names = ", ".join(path.name for path in candidates)
         raise WeightsError(f"{place}: several files could be {name}: {names}. Name the file itself.")
     return candidates[0] if candidates else None
+
+
+def _is_named(path: Path, name: str) -> bool:
+    return any(fnmatch(path.name, pattern) for pattern in FEATURES[name].patterns)
+
+
+def _is_meant(path: Path, name: str) -> bool:
+    """False when the file's name, or else what is in it, says that it is another network's; True when nothing says so."""
+    if path.name == FEATURES[name].published.file:
+        return True
+    named = [other for other in FEATURES if _is_named(path, other)]
+    if named and name not in named:
+        return False
+    try:
+        state = _read(path)
+    except WeightsError:
+        return True  # `load` says what is wrong with it
+    with torch.device("meta"):  # for their tensors' names alone
+        networks = {other: FEATURES[other].build() for other in named or FEATURES}
+    fitting = [other for other, network in networks.items() if _needed(network).keys() <= state.keys()]
+    return not fitting or name in fitting
+
+
+def _is_unused(key: str, entry: FeatureNetwork) -> bool:
+    return key.startswith(entry.unused) or key.endswith(_COUNTERS)
+
+
+def _needed(network: Taps) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in network.state_dict().items() if not key.endswith(_COUNTERS)}
 
 
 def _fetch(address: str, path: Path, file: str) -> Iterator[Downloaded]:
@@ -217,10 +205,10 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _check(path: Path, name: str, state: dict[str, Tensor], wanted: dict[str, Tensor], unused: tuple[str, ...]) -> None:
-    """WeightsError unless `state` has exactly the wanted tensors, besides those that are not needed."""
+def _check(path: Path, name: str, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """WeightsError unless `state` has exactly the wanted tensors."""
     missing = [key for key in wanted if key not in state]
-    surplus = [key for key in state if key not in wanted and not key.startswith(unused)]
+    surplus = [key for key in state if key not in wanted]
     if missing or surplus:
         what = f"lacks {missing[0]}" if missing else f"has {surplus[0]} besides"
         raise WeightsError(f"{path}: not the weights of {name}: it {what}")

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tinct.nets.taps import Taps
 
 SIDE = 299  # px of the pictures that it sees
-_CHANNELS = (64, 192, 768, 2048)  # of the taps: behind both first pools, before the last three blocks, at the end
+CHANNELS = (64, 192, 768, 2048)  # of the taps: behind both first pools, before the last three blocks, at the end
 
 
 def inception_units(pictures: Tensor) -> Tensor:
@@ -23,22 +23,28 @@ def inception_units(pictures: Tensor) -> Tensor:
     return F.interpolate(pictures.float() / 255, (SIDE, SIDE), mode="bilinear", align_corners=False) * 2 - 1
 
 
+def beyond(last: int) -> tuple[str, ...]:
+    """What the names of tensors begin with that only later taps, and the classifier, need."""
+    later = _STAGES[CHANNELS.index(last) + 1 :]
+    return (*(f"{name}." for stage in later for name in stage), "fc.")
+
+
 class Inception(Taps):
     """As far as the tap of `last` channels: 64, 192, 768 or 2048. What lies beyond has no weights here."""
 
     def __init__(self, last: int = 2048) -> None:
         super().__init__()
-        self.channels = _CHANNELS[: _CHANNELS.index(last) + 1]
+        self.channels = CHANNELS[: CHANNELS.index(last) + 1]
         for stage in _STAGES[: len(self.channels)]:
             for name, build in stage.items():
                 self.add_module(name, build())
 
     def walk(self, x: Tensor) -> Iterator[Tensor]:
         """The maps (B, C, h, w) of each tap; the features of a picture are their means over the places."""
-        for stage in _STAGES[: len(self.channels)]:
+        for number, stage in enumerate(_STAGES[: len(self.channels)]):
             for name in stage:
                 x = self.get_submodule(name)(x)
-            if len(stage) <= 3 and "Mixed_7a" not in stage:
+            if number < 2:
                 x = F.max_pool2d(x, 3, 2)
             yield x
 
