@@ -28,7 +28,11 @@ def outcome(run: Run) -> dict:
     state = run.trainer.state()
     progress = state.pop("progress")
     rows = [{key: row[key] for key in row if "second" not in key} for row in progress.pop("history")]
-    return {**state, "history": rows, **{key: value for key, value in progress.items() if key != "seconds"}}
+    return {
+        **state,
+        "history": rows,
+        **{key: value for key, value in progress.items() if key not in ("seconds", "cpu_seconds")},
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from tinct.cli.common import console, errors, progress
-from tinct.training.cost import epochs_left
+from tinct.training import budget
+from tinct.training.cost import epochs_left, steps_left
 from tinct.training.estimate import duration
 from tinct.training.loop import Trainer
 from tinct.training.progress import EpochDone, StepDone
@@ -27,10 +28,11 @@ def describe(run: Run) -> None:
     size = sum(parameter.numel() for parameter in run.model.parameters()) / 1e6
     say(f"{run.config.family} of {size:.1f}M parameters, {run.config.model.space}, into {run.folder}")
     source = f"held out of train with seed {options.seed}" if pictures.held_out else "the set's val part"
+    limit = f"a budget of {budget.described(options)}, at most " if budget.has_budget(options) else ""
     stages = f" in stages of {'+'.join(map(str, options.epochs))}" if len(options.epochs) > 1 else ""
     say(
         f"{len(pictures.train_indices)} training pictures, {len(pictures.validation_indices)} for validation ({source}); "
-        f"{sum(options.epochs)} epochs{stages} of {len(run.trainer.feed)} steps of {run.trainer.feed.pictures_per_step}"
+        f"{limit}{sum(options.epochs)} epochs{stages} of {len(run.trainer.feed)} steps of {run.trainer.feed.pictures_per_step}"
     )
 
 
@@ -39,6 +41,8 @@ def why_finished(run: Run) -> str:
     epochs = len(run.trainer.progress.history)
     if run.trainer.stopped_early:
         return f"stopped after {epochs} epochs as validation grew no better. --patience N with a higher N goes on."
+    if run.trainer.budget_spent:
+        return f"the budget is spent: {budget.described(run.config.training)}. A larger one goes on."
     return f"{epochs} epochs done. --epochs N adds more."
 
 
@@ -75,7 +79,7 @@ class _Live:
         waiting, epochs = self.trainer.progress.waiting, record.epoch - 1 + sum(epochs_left(self.trainer))
         counter = f" early stop {waiting}/{self.patience}" if self.patience and waiting else ""
         text = f"epoch {record.epoch}/{epochs} batch {record.step}/{record.steps} loss {record.loss:.4f}{counter}"
-        self.bar.update(self.task, advance=1, description=text)
+        self.bar.update(self.task, total=_total(self.trainer), advance=1, description=text)
         if not errors.is_terminal and time.monotonic() - self.said > LOG_SECONDS:
             say(f"{text}, {duration(self.left())} left")
             self.said = time.monotonic()
@@ -112,4 +116,4 @@ def _done(trainer: Trainer) -> int:
 
 def _total(trainer: Trainer) -> int:
     """Steps from the very beginning to the end, if patience saves none of them."""
-    return (trainer.progress.epoch - 1 + sum(epochs_left(trainer))) * len(trainer.feed)
+    return _done(trainer) + steps_left(trainer)

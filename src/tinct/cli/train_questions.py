@@ -13,7 +13,16 @@ from tinct.errors import ConfigError
 from tinct.training.options import TrainConfig
 
 _DIFFUSION = {"space", "timesteps", "schedule", "target", "levels_per_picture", "sampler", "spacing", "steps", "draws"}
-_WATCHING = {"patience", "validation_fraction", "validation_limit", "sample_every", "checkpoint_minutes", "keep"}
+_WATCHING = {
+    "patience",
+    "budget_pictures",
+    "budget_cpu_minutes",
+    "validation_fraction",
+    "validation_limit",
+    "sample_every",
+    "checkpoint_minutes",
+    "keep",
+}
 _MACHINE = {"device", "precision", "compile", "track"}
 _NEVER = {"family", "model.size"}  # asked before; given by the set
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tinct.errors import ConfigError
 from tinct.families import Batch, Objective
+from tinct.training import budget
 from tinct.training.engine import to_device
 from tinct.training.loop import Trainer
 from tinct.training.options import CostOptions, TrainConfig
@@ -73,7 +75,18 @@ def epochs_left(trainer: Trainer) -> list[int]:
     left = [0 if number < progress.stage else epochs for number, epochs in enumerate(trainer.options.epochs, 1)]
     begun = progress.epoch - progress.stage_began
     left[progress.stage - 1] = 0 if trainer.stage_over else left[progress.stage - 1] - begun
-    return left
+    bound = (progress.step + _budgeted_steps(trainer)) / len(trainer.feed)
+    return [min(count, math.ceil(max(1, bound))) if count > bound else count for count in left]
+
+
+def steps_left(trainer: Trainer) -> int:
+    """Steps that the training still has, as far as it is known."""
+    in_epochs = max(0, sum(epochs_left(trainer)) * len(trainer.feed) - trainer.progress.step)
+    return int(min(in_epochs, _budgeted_steps(trainer)))
+
+
+def _budgeted_steps(trainer: Trainer) -> float:
+    return budget.steps_left(trainer.options, trainer.progress, trainer.feed.pictures_per_step)
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,9 @@ class Cost:
         }
 
     def _seconds_left(self, seconds: float) -> float:
+        if budget.has_budget(self.config.training):
+            steps = steps_left(self.trainer)
+            return seconds * steps / self.trainer.progress.steps_done
         done = sum(self.operations[row.get("stage", 1) - 1] for row in self.trainer.progress.history)
         left = sum(count * each for count, each in zip(epochs_left(self.trainer), self.operations, strict=True))
         return float(seconds * left / done)

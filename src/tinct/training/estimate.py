@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 
+from tinct.training import budget
 from tinct.training.cost import epochs_left, fork_rng, operations_per_picture
 from tinct.training.feed import Feed
 from tinct.training.loop import Trainer
@@ -39,15 +42,26 @@ def estimate(run: Run, steps: int = 3) -> Estimate:
         return Estimate(0.0, 0.0, 0.0, "nothing is left to do")
     feed = trainer.validation
     with _unchanged(trainer):
-        step, stage = _step_seconds(trainer, steps)
+        step, cpu_seconds, stage = _step_seconds(trainer, steps)
         epoch = len(trainer.feed) * step + _validation_seconds(trainer, feed)
     each = [epoch * share for share in _shares(trainer, stage)]
     left = epochs_left(trainer)
     seconds = sum(count * one for count, one in zip(left, each, strict=True)) - trainer.progress.step * step
+    budgeted = budget.steps_left(trainer.options, trainer.progress, trainer.feed.pictures_per_step, cpu_seconds)
+    if budgeted < sum(left) * len(trainer.feed) - trainer.progress.step:
+        return _budgeted(trainer, budgeted, step, epoch)
     parts = [
         f"{count} epoch{'s' * (count > 1)} of {duration(one)}" for count, one in zip(left, each, strict=True) if count
     ]
     return Estimate(step, epoch, seconds, f"about {duration(seconds)}: {', then '.join(parts)}")
+
+
+def _budgeted(trainer: Trainer, steps: float, step: float, epoch: float) -> Estimate:
+    """The estimate of a training that ends by its budget, after so many steps, with a validation of what is left."""
+    validations = math.ceil((trainer.progress.step + steps) / len(trainer.feed))
+    seconds = steps * step + validations * (epoch - len(trainer.feed) * step)
+    text = f"about {duration(seconds)}, until its budget is spent: {budget.described(trainer.options)}"
+    return Estimate(step, epoch, seconds, text)
 
 
 def _shares(trainer: Trainer, stage: int) -> list[float]:
@@ -84,20 +98,23 @@ def _unchanged(trainer: Trainer) -> Iterator[None]:
             trainer.clock, trainer.watch, trainer.validation = clock, watch, validation
 
 
-def _step_seconds(trainer: Trainer, steps: int) -> tuple[float, int]:
-    """Median seconds of so many steps after the first, or of as many as their stage has, and the stage."""
+def _step_seconds(trainer: Trainer, steps: int) -> tuple[float, float, int]:
+    """Median seconds of so many steps after the first, or of as many as their stage has, their CPU time, and the stage."""
     times: list[float] = []
+    working = [trainer.progress.cpu_seconds]
     trainer.validation = None  # also when epochs are short
     with closing(trainer.run()) as records:
         started = time.perf_counter()
         for record in records:
             if isinstance(record, StepDone):
                 times.append(time.perf_counter() - started)
+                working.append(trainer.progress.cpu_seconds)
             stage = trainer.progress.stage
             if len(times) > steps or trainer.stage_over:
                 break
             started = time.perf_counter()
-    return median(times[1:] or times), stage
+    cpu_times = [after - before for before, after in pairwise(working)]
+    return median(times[1:] or times), median(cpu_times[1:] or cpu_times), stage
 
 
 def _validation_seconds(trainer: Trainer, feed: Feed | None) -> float:

@@ -16,6 +16,7 @@ from torch import nn
 
 from tinct.errors import ConfigError
 from tinct.families import Batch, Colorizer, Objective
+from tinct.training import budget
 from tinct.training.clock import Clock
 from tinct.training.divergence import Watch
 from tinct.training.ema import Ema
@@ -43,6 +44,7 @@ class Trainer:
                 f"a loss sets in at stage {late} and the training has {len(options.epochs)}: write the epochs of each stage, "
                 f"such as epochs={'+'.join(['20'] * late)}, or set from_stage=1"
             )
+        budget.check(options)
         self.options = options
         self.accelerator = accelerator(options)
         self.feed, self.validation = self._share(feed), validation and self._share(validation)
@@ -76,10 +78,15 @@ class Trainer:
 
     @property
     def stage_over(self) -> bool:
-        """Whether the stage has had its epochs, or patience is at its end."""
+        """Whether the stage has had its epochs, the budget is spent and validated, or patience is at its end."""
         progress = self.progress
         done = progress.epoch - progress.stage_began >= self.options.epochs[progress.stage - 1]
-        return done or self.stopped_early
+        return done or self.stopped_early or (self.budget_spent and not progress.step)
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether there is a budget, with nothing left of it."""
+        return budget.spent(self.options, self.progress) >= 1
 
     @property
     def stopped_early(self) -> bool:
@@ -105,8 +112,9 @@ class Trainer:
     def _train_epoch(self, requests: list[int]) -> Iterator[StepDone]:
         progress = self.progress
         sums = defaultdict(float, progress.sums)
-        started = time.monotonic() - progress.seconds
-        for batches in self.clock.waiting("load", self.feed.epoch(progress.epoch, progress.step)):
+        started, working = time.monotonic() - progress.seconds, time.process_time()
+        steps = [] if self.budget_spent else self.feed.epoch(progress.epoch, progress.step)
+        for batches in self.clock.waiting("load", steps):
             with uninterrupted():
                 losses, stop = self._step(batches, bool(requests))
                 for name, value in losses.items():
@@ -114,10 +122,21 @@ class Trainer:
                 progress.step += 1
                 progress.steps_done += 1
                 progress.pictures_seen += self.feed.pictures_per_step
+                progress.cpu_seconds += self._of_all_processes(time.process_time() - working)
                 progress.sums, progress.seconds = dict(sums), time.monotonic() - started
             yield StepDone(progress.epoch, progress.step, len(self.feed), sums["loss"] / progress.step)
             if stop:
                 raise KeyboardInterrupt
+            if self.budget_spent:
+                return
+            working = time.process_time()
+
+    def _of_all_processes(self, seconds: float) -> float:
+        """The sum over the processes."""
+        if self.accelerator.num_processes == 1:
+            return seconds
+        total: float = self.accelerator.reduce(torch.tensor(seconds, device=self.accelerator.device), "sum").item()
+        return total
 
     def _step(self, batches: Sequence[Batch], stop: bool) -> tuple[dict[str, float], bool]:
         """One step of every player; its losses, mean over batches and processes, and whether some process was asked to stop."""
@@ -177,11 +196,12 @@ class Trainer:
             optimizer.zero_grad()
 
     def rate(self) -> float:
-        """The learning rate of the next step: each stage has a course of its own."""
+        """The learning rate of the next step: each stage has a course of its own, of its epochs or of the budget."""
         options, progress, steps = self.options, self.progress, len(self.feed)
         done = (progress.epoch - progress.stage_began) * steps + progress.step
         warm = min(1.0, (done + 1) / options.warmup_steps) if options.warmup_steps else 1.0
-        return options.learning_rate * warm * RATES[options.rate](done / (options.epochs[progress.stage - 1] * steps))
+        share = max(done / (options.epochs[progress.stage - 1] * steps), budget.spent(options, progress))
+        return options.learning_rate * warm * RATES[options.rate](min(1.0, share))
 
     def _finish_epoch(self) -> EpochDone:
         progress = self.progress

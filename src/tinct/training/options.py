@@ -20,6 +20,12 @@ class TrainingOptions:
     epochs: tuple[int, ...] = option(
         (50,), "passes over the training pictures; 40+20 = two stages, for losses that set in later", low=1, joined=True
     )
+    budget_pictures: int = option(
+        0, "pictures after which the training ends, however many epochs are left; 0 = none", low=0
+    )
+    budget_cpu_minutes: float = option(
+        0.0, "CPU time of training steps, over all threads, after which it ends; 0 = none", low=0.0
+    )
     batch_size: int = option(32, "pictures per step and process; halve it when memory runs out", low=1)
     accumulate: int = option(1, "batches whose gradients are averaged for one step, at the memory of one", low=1)
     optimizer: str = option("adamw", "which moves the weights", choices=lambda: list(OPTIMIZERS))

@@ -43,3 +43,4 @@ class Progress:
     waiting: int = 0  # epochs without a better one
     steps_done: int = 0  # in all epochs
     pictures_seen: int = 0
+    cpu_seconds: float = 0.0  # of the steps, loading included, over all threads and processes

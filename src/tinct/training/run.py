@@ -168,6 +168,7 @@ class Run:
             },
             "steps": progress.steps_done,
             "pictures_seen": progress.pictures_seen,
+            "cpu_minutes": round(progress.cpu_seconds / 60, 4),
             "hours": round(hours, 4),
             "mean_cbcr": self.mean_cbcr,
         }
