@@ -135,7 +135,7 @@ def test_seed_and_settings_reach_the_model(model, pictures):
 def test_feature_weights_given_by_path_are_used_and_named(model, pictures, tmp_path, capsys):
     torch.manual_seed(1)
     path = tmp_path / "squeezenet1_1_mine.pth"
-    torch.save(features.squeezenet1_1().state_dict(), path)
+    torch.save(features.FEATURES["squeezenet1_1"].build().state_dict(), path)
     common = ("--model", model, "--images", pictures, "--first", 3, "--metrics", "lpips-squeeze")
     assert run(*common, "--feature-weights", path) == 0
     said = capsys.readouterr().out

@@ -1,8 +1,8 @@
-"""What a metric is, the registry of them, and how those that look through a feature network get it."""
+"""What a metric is, and the registry of those that are a number per picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,8 @@ class Metric:
     """A number per picture. `function(truth, result)` takes uint8 (N, 3, H, W) twice and gives float64 (N,).
 
     `digits` after the point are worth printing. `features` names the feature network that the function takes as its
-    third argument, if any. Pictures with a side below `smallest_side` pixels are not measured.
+    third argument, if any. Pictures with a side below `smallest_side` pixels are not measured. Where `shares_truth`, the
+    function also takes (B, 3, H, W) as the truths of N results, each of N / B in a row, and sees each truth once.
     """
 
     function: Callable[..., Tensor]
@@ -30,18 +31,26 @@ class Metric:
     digits: int
     features: str | None = None
     smallest_side: int = 1
+    shares_truth: bool = False
 
 
 METRICS: Registry[Metric] = Registry("metric")
 
 
 def metric(
-    name: str, *, better: Better, unit: str, digits: int, features: str | None = None, smallest_side: int = 1
+    name: str,
+    *,
+    better: Better,
+    unit: str,
+    digits: int,
+    features: str | None = None,
+    smallest_side: int = 1,
+    shares_truth: bool = False,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Decorator: registers a function as the metric `name`."""
 
     def register(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        METRICS.add(name)(Metric(function, better, unit, digits, features, smallest_side))
+        METRICS.add(name)(Metric(function, better, unit, digits, features, smallest_side, shares_truth))
         return function
 
     return register
@@ -60,43 +69,21 @@ class Measure:
         return METRICS[self.name]
 
     def __call__(self, truth: Tensor, result: Tensor) -> Tensor:
-        """float64 (N,): nan for pictures that are too small. DataError unless both are uint8 (N, 3, H, W) alike."""
+        """float64 (N,) of N results: nan for pictures that are too small.
+
+        truth: as many, or B of them, each the truth of N / B results in a row. DataError unless both are uint8 (., 3, H, W)
+        of one size.
+        """
         for pictures in (truth, result):
             if pictures.dtype != torch.uint8 or pictures.dim() != 4 or pictures.shape[1] != 3:
                 raise DataError(f"{self.name} is of uint8 (N, 3, H, W), not {pictures.dtype} {tuple(pictures.shape)}")
-        if truth.shape != result.shape:
+        if truth.shape[1:] != result.shape[1:]:
             raise DataError(f"{self.name}: pictures of two sizes: {tuple(truth.shape)} and {tuple(result.shape)}")
+        if not len(truth) or len(result) % len(truth):
+            raise DataError(f"{self.name}: sets of two sizes: {len(truth)} truths and {len(result)} results")
         if min(truth.shape[2:]) < self.metric.smallest_side:
-            return torch.full((len(truth),), torch.nan, dtype=torch.float64)
+            return torch.full((len(result),), torch.nan, dtype=torch.float64)
+        if not self.metric.shares_truth:
+            truth = truth.repeat_interleave(len(result) // len(truth), dim=0)
         network = (self.loaded.network,) if self.loaded else ()
         return self.metric.function(truth, result, *network)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The metrics that are ready, and for each that is not, why and what to do about it."""
-
-    measures: tuple[Measure, ...]
-    missing: dict[str, str]
-
-
-def prepare(names: Sequence[str], feature_weights: str | None = None) -> Iterator[features.Downloaded | Prepared]:
-    """Makes metrics ready: finds the weight files they need, downloading those that are nowhere; ends with Prepared.
-
-    feature_weights: a folder or file, else TINCT_FEATURE_WEIGHTS, else the cache. A metric whose file can't be had is
-    missing and the others go on; a file that the user gave but that does not fit raises WeightsError.
-    """
-    loaded: dict[str | None, features.Loaded | None] = {None: None}
-    reasons: dict[str | None, str] = {}
-    for network in dict.fromkeys(METRICS[name].features for name in names):
-        if network is None:
-            continue
-        try:
-            path = yield from features.obtain(network, feature_weights)
-        except features.NotAvailable as error:
-            reasons[network] = str(error)
-        else:
-            loaded[network] = features.load(network, path)
-    needed = {name: METRICS[name].features for name in names}
-    measures = tuple(Measure(name, loaded[network]) for name, network in needed.items() if network in loaded)
-    yield Prepared(measures, {name: reasons[network] for name, network in needed.items() if network in reasons})

@@ -40,6 +40,12 @@ def colourfulness(truth: Tensor, result: Tensor) -> Tensor:
     return spread + 0.3 * opponents.mean(dim=2).square().sum(dim=1).sqrt()
 
 
+@metric("colourfulness-distance", better="lower", unit="levels", digits=1)
+def colourfulness_distance(truth: Tensor, result: Tensor) -> Tensor:
+    """How far a picture's colourfulness is from its truth's, whether duller or gaudier."""
+    return (colourfulness(truth, result) - colourfulness(result, truth)).abs()
+
+
 def _mean_difference(truth: Tensor, result: Tensor, difference: Callable[..., Any]) -> Tensor:
     """The mean of `difference` over each picture's pixels, strip by strip: memory does not grow with the picture."""
     height, width = truth.shape[2:]

@@ -1,0 +1,133 @@
+"""Measures of whole sets of pictures: distances between the results and the truths, each a single number with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinct.errors import DataError
+from tinct.metrics.base import Better
+from tinct.metrics.features import Rows, Store
+from tinct.metrics.frechet import distance_to, root, statistics_of
+from tinct.metrics.kernel import kernel_distance
+from tinct.nets.features import Loaded
+from tinct.nets.inception import CHANNELS
+from tinct.registry import Registry
+
+RESAMPLES = 40  # of the bootstrap: its standard error is then known to 11%
+ENOUGH = 2000  # pictures, below which a Frechet distance is mostly bias
+_LEAST = 10  # pictures, below which no distance of sets is given
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What was measured, the standard error (bootstrap over pictures), and of how many pictures."""
+
+    value: float
+    error: float
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95%, by the standard error. A percentile interval would lie beside a Frechet value: resampling adds to its bias."""
+        return self.value - 1.96 * self.error, self.value + 1.96 * self.error
+
+
+@dataclass(frozen=True)
+class SetMetric:
+    """A number of two sets: `function(result, truth, weights)` gives one (R,) per line of weights (R, n), once each for None.
+
+    `features` names the network whose features the rows are; without one they are each picture's colourfulness, (n, 1).
+    `matched`: of results whose saturation was brought to the truth's. `biased`: its value falls as n grows.
+    """
+
+    function: Callable[[Rows, Rows, Array | None], Array]
+    unit: str
+    digits: int
+    features: str | None = None
+    matched: bool = False
+    biased: bool = False
+    better: Better = "lower"
+
+
+SET_METRICS: Registry[SetMetric] = Registry("metric of sets")
+
+
+@dataclass(frozen=True)
+class SetMeasure:
+    """A metric of sets that is ready to be used: with the features of what its network has seen."""
+
+    name: str
+    loaded: Loaded | None = None
+    store: Store | None = None
+
+    @property
+    def metric(self) -> SetMetric:
+        """Its row in the registry."""
+        return SET_METRICS[self.name]
+
+    def __call__(self, result: Rows, truth: Rows) -> Value:
+        """Results and their truths, in the same order. DataError when they are not equally many, or too few."""
+        n = len(result)
+        if n != len(truth):
+            raise DataError(f"{self.name}: sets of different sizes: {n} results and {len(truth)} truths")
+        if n < _LEAST:
+            raise DataError(
+                f"{self.name} is refused for {n} picture{'s' if n > 1 else ''}: it compares the spread of two sets, which "
+                f"so few don't have; it takes {_LEAST} or more, and {ENOUGH:,} to mean much"
+            )
+        weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+        value, again = self.metric.function(result, truth, None), self.metric.function(result, truth, weights)
+        return Value(float(value[0]), float(again.std(ddof=1)), n)
+
+
+def _frechet(result: Rows, truth: Rows, weights: Array | None) -> Array:
+    """The truth is held fixed."""
+    reference = statistics_of(truth)
+    square_root = root(reference.covariance)
+    if weights is None:
+        return np.array([distance_to(statistics_of(result), reference.mean, square_root)])
+    if len(result) > result.dimension:
+        every = (statistics_of(result, line) for line in weights)
+        return np.array([distance_to(one, reference.mean, square_root) for one in every])
+    return _frechet_of_few(result, reference.mean, square_root, weights)
+
+
+def _frechet_of_few(result: Rows, mean: Array, square_root: Array, weights: Array) -> Array:
+    """The same by the pictures' inner products, (n, n), for fewer pictures than features: R S R and they share eigenvalues."""
+    features, n = result.all(), len(result)
+    seen = features @ square_root
+    products, sizes = seen @ seen.T, np.square(features).sum(axis=1)
+    distances = []
+    for line in weights:
+        own, to_mean = line @ features / n, products @ line / n
+        centred = products - to_mean[:, None] - to_mean + line @ to_mean / n
+        used, scale = line > 0, np.sqrt(line / (n - 1))
+        values = np.linalg.eigvalsh((centred * scale[:, None] * scale)[np.ix_(used, used)])
+        trace = (line @ sizes - n * own @ own) / (n - 1) + np.square(square_root).sum()
+        distances.append(np.square(own - mean).sum() + trace - 2 * np.sqrt(values.clip(0)).sum())
+    return np.array(distances)
+
+
+def _kernel(result: Rows, truth: Rows, weights: Array | None) -> Array:
+    return kernel_distance(result, truth, weights, paired=True)
+
+
+def _gap(result: Rows, truth: Rows, weights: Array | None) -> Array:
+    differences = (result.all() - truth.all())[:, 0]
+    lines = np.ones((1, len(differences))) if weights is None else weights
+    gaps: Array = np.abs(lines @ differences / len(differences))
+    return gaps
+
+
+SET_METRICS.add("colourfulness-gap")(SetMetric(_gap, unit="levels", digits=1))
+for _channels in reversed(CHANNELS):
+    _network, _end = f"inception-{_channels}", "" if _channels == CHANNELS[-1] else f"-{_channels}"
+    SET_METRICS.add(f"fid{_end}")(SetMetric(_frechet, "1", 2, _network, biased=True))
+    SET_METRICS.add(f"kid{_end}")(SetMetric(_kernel, "1", 4, _network))
+    SET_METRICS.add(f"fid{_end}-matched")(SetMetric(_frechet, "1", 2, _network, matched=True, biased=True))
