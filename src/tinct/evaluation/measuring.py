@@ -19,14 +19,13 @@ from torch import Tensor
 
 from tinct.color import compose, luma
 from tinct.errors import DataError
-from tinct.evaluation.table import SEED_STRIDE, Cell, Protocol, Row, Table, cell_of
+from tinct.evaluation.table import BASELINES, SEED_STRIDE, Cell, Protocol, Row, Table, cell_of
 from tinct.metrics import Measure
 
 Gray = npt.NDArray[np.uint8]  # (H, W)
 Rgb = npt.NDArray[np.uint8]  # (H, W, 3)
 Colour = Callable[[list[Gray], list[int]], list[Rgb]]  # one seed per picture
 
-_ROWS = ("truth", "gray", "mean chroma")  # those that need no model
 _BATCH_PIXELS = 8 << 20  # a batch of large pictures is closed earlier
 _MEASURED_PIXELS = 1 << 20  # so many are given to a metric at once
 
@@ -67,7 +66,7 @@ def evaluate(
     DataError when there is no picture, or when all of them are dropped as colourless.
     """
     protocol = protocol or Protocol()
-    model = f"model {protocol.model}" if protocol.model in _ROWS else protocol.model
+    model = f"model {protocol.model}" if protocol.model in BASELINES else protocol.model
     tally = _Tally()
     for batch in batches(_coloured(pictures, protocol.min_spread, tally), protocol.batch_size):
         results = _results(batch, colour, protocol, model, tally)

@@ -21,6 +21,18 @@ def heading(measure: Measure) -> str:
 def remarks(table: Table, missing: Mapping[str, str]) -> Iterator[str]:
     """How the figures were measured, a sentence or two each. `missing`: why which metric is not there."""
     protocol, n = table.protocol, len(table.pictures)
+    yield from about_pictures(table)
+    sampling = ", ".join(f"{key} {value}" for key, value in protocol.sampling.items())
+    yield f"{protocol.model}: {f'{sampling}, ' if sampling else ''}{seeds(table)}."
+    if table.samples_differ:
+        mean, interval = shown(Measure("de2000"), table.samples_differ, n)
+        yield f"{protocol.seeds} samples per picture differ by {mean} ({interval}) CIEDE2000 in the mean."
+    yield from about_metrics(table, missing)
+
+
+def about_pictures(table: Table) -> Iterator[str]:
+    """Which pictures were measured, how, and against which baselines."""
+    protocol, n = table.protocol, len(table.pictures)
     yield f"{n} pictures{f' of {protocol.images}' if protocol.images else ''}, {_sizes(table.sizes)}, measured at their own size."
     if table.dropped:
         names = ", ".join(table.dropped[:_MOST_NAMES]) + (", ..." if len(table.dropped) > _MOST_NAMES else "")
@@ -34,12 +46,10 @@ def remarks(table: Table, missing: Mapping[str, str]) -> Iterator[str]:
     )
     cb, cr = protocol.mean_cbcr
     yield f"Mean chroma is Cb {cb:+.1f}, Cr {cr:+.1f} at every pixel, the mean of {protocol.mean_cbcr_of}, with the exact luma."
-    seeds = f"{protocol.seed} + picture" + (f" + {SEED_STRIDE:,} x sample" if protocol.seeds > 1 else "")
-    sampling = ", ".join(f"{key} {value}" for key, value in protocol.sampling.items())
-    yield f"{protocol.model}: {f'{sampling}, ' if sampling else ''}seed {seeds} (counted from 0)."
-    if table.samples_differ:
-        mean, interval = shown(Measure("de2000"), table.samples_differ, n)
-        yield f"{protocol.seeds} samples per picture differ by {mean} ({interval}) CIEDE2000 in the mean."
+
+
+def about_metrics(table: Table, missing: Mapping[str, str]) -> Iterator[str]:
+    """Which networks metrics looked through, and which metrics are not there."""
     for measure in table.measures:
         if measure.loaded:
             yield f"{measure.name} looks through {measure.metric.features}: {measure.loaded.label}."
@@ -57,6 +67,13 @@ def markdown(table: Table, missing: Mapping[str, str]) -> str:
         lines.append([row.name, *(f"{mean} ({interval})" if mean else "" for mean, interval in cells), *ends])
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return body + "\n\n" + "\n".join(f"- {remark}" for remark in remarks(table, missing)) + "\n"
+
+
+def seeds(table: Table) -> str:
+    """Which seed each sample had, in words."""
+    protocol = table.protocol
+    several = f" + {SEED_STRIDE:,} x sample" if protocol.seeds > 1 else ""
+    return f"seed {protocol.seed} + picture{several} (counted from 0)"
 
 
 def csv_rows(table: Table) -> Iterator[list[Any]]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tinct.metrics import Measure
 
 TINY_IMAGENET_CBCR = (-7.8, 5.1)  # levels; measured over all pixels of 56,000 of its training pictures
+BASELINES = ("truth", "gray", "mean chroma")  # the rows that need no model
 SEED_STRIDE = 1_000_000  # between the samples of one picture
 
 
