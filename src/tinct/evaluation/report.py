@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tinct.evaluation.table import SEED_STRIDE, Table, shown
+from tinct.evaluation.table import SEED_STRIDE, Column, Table, shown
 from tinct.metrics import Measure
 
 _ARROWS = {"higher": "↑", "lower": "↓", "as the truth": "→ truth"}
 _MOST_NAMES = 20  # of dropped pictures that a remark lists
 
 
-def heading(measure: Measure) -> str:
+def heading(measure: Column) -> str:
     """A metric's name with the direction that is better."""
     return f"{measure.name} {_ARROWS[measure.metric.better]}"
 
@@ -53,6 +53,7 @@ def about_metrics(table: Table, missing: Mapping[str, str]) -> Iterator[str]:
     for measure in table.measures:
         if measure.loaded:
             yield f"{measure.name} looks through {measure.metric.features}: {measure.loaded.label}."
+    yield from table.notes
     yield from (f"{name} is {reason}" for name, reason in missing.items())
 
 

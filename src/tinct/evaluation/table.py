@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinct.metrics import Measure
+from tinct.metrics import Diversity, Measure, SetMeasure
 
 TINY_IMAGENET_CBCR = (-7.8, 5.1)  # levels; measured over all pixels of 56,000 of its training pictures
 BASELINES = ("truth", "gray", "mean chroma")  # the rows that need no model
 SEED_STRIDE = 1_000_000  # between the samples of one picture
+
+Column = (
+    Measure | Diversity | SetMeasure
+)  # of a table: per picture, between samples of a picture, of all pictures together
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,14 @@ class Table:
     """The result: rows truth, gray, mean chroma, the model, and everything that has to be said with them."""
 
     rows: tuple[Row, ...]
-    measures: tuple[Measure, ...]
+    measures: tuple[Column, ...]
     samples_differ: Cell | None  # mean CIEDE2000 between two samples of a picture; None with one seed
     protocol: Protocol
     sizes: dict[str, int]  # "width x height" -> pictures
     dropped: tuple[str, ...]  # names of the pictures without colour
     pictures: tuple[str, ...]
     values: dict[str, dict[str, list[float]]]  # row -> metric -> one per picture, nan where it was not measured
+    notes: tuple[str, ...] = ()  # what has to be said with the figures of whole sets
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready values: all but the values of single pictures."""
@@ -78,6 +83,7 @@ class Table:
             "protocol": asdict(self.protocol),
             "sizes": self.sizes,
             "dropped": list(self.dropped),
+            "notes": list(self.notes),
         }
 
 
@@ -97,7 +103,7 @@ def cell_of(values: Sequence[float], resamples: int) -> Cell | None:
     return Cell(float(measured.mean()), *bootstrap(measured, resamples), len(measured))
 
 
-def shown(measure: Measure, cell: Cell | None, total: int) -> tuple[str, str]:
+def shown(measure: Column, cell: Cell | None, total: int) -> tuple[str, str]:
     """Mean and interval as printed; n is said where it is not the table's."""
     if cell is None:
         return "", ""
@@ -105,6 +111,6 @@ def shown(measure: Measure, cell: Cell | None, total: int) -> tuple[str, str]:
     return mean, f"{low}–{high}" + (f" (n={cell.n})" if cell.n != total else "")
 
 
-def _about(measure: Measure) -> dict[str, Any]:
+def _about(measure: Column) -> dict[str, Any]:
     extractor = measure.loaded.label if measure.loaded else None
     return {"unit": measure.metric.unit, "better": measure.metric.better, "extractor": extractor}

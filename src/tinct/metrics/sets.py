@@ -24,6 +24,10 @@ _LEAST = 10  # pictures, below which no distance of sets is given
 Array = npt.NDArray[np.float64]
 
 
+class Refused(DataError):
+    """A distance that is not given, because it would mean nothing."""
+
+
 @dataclass(frozen=True)
 class Value:
     """What was measured, the standard error (bootstrap over pictures), and of how many pictures."""
@@ -72,12 +76,12 @@ class SetMeasure:
         return SET_METRICS[self.name]
 
     def __call__(self, result: Rows, truth: Rows) -> Value:
-        """Results and their truths, in the same order. DataError when they are not equally many, or too few."""
+        """Results and their truths, in the same order. DataError when they are not equally many, Refused for too few."""
         n = len(result)
         if n != len(truth):
             raise DataError(f"{self.name}: sets of different sizes: {n} results and {len(truth)} truths")
         if n < _LEAST:
-            raise DataError(
+            raise Refused(
                 f"{self.name} is refused for {n} picture{'s' if n > 1 else ''}: it compares the spread of two sets, which "
                 f"so few don't have; it takes {_LEAST} or more, and {ENOUGH:,} to mean much"
             )
