@@ -59,7 +59,6 @@ def test_the_classic_dialogue(toy):
             (KEEP, "perhaps"),
             ("'perhaps': answer y, n, or NAME=VALUE", "y"),
             ("Diffusion:", "n"),
-            ("space: ", ""),
             ("timesteps: ", "0"),
             ("must be at least 1", "500"),
             ("schedule: ", "cosin"),
@@ -117,7 +116,7 @@ def test_a_name_that_is_taken_can_be_cancelled_left_and_gone_back_to_an_epoch(tr
 
 def test_resume_from_the_latest_checkpoint_with_other_settings(trained):
     before = names(trained / "models" / "tiny")
-    plan, run, screen = answered("1", "tiny", "1", "4", "y", "n", *[""] * 4, "1e-4", *[""] * 8, "", "", "")
+    plan, run, screen = answered("1", "tiny", "1", "4", "y", "n", *[""] * 4, "1e-4", *[""] * 9, "", "", "")
     assert (plan.goes_on, plan.checkpoint, plan.data) == (True, None, "toy")
     assert plan.changes == ("training.epochs=4", "training.learning_rate=1e-4")
     assert (run.trainer.progress.epoch, run.config.training.epochs, run.rewound) == (3, (4,), False)
@@ -164,12 +163,19 @@ def test_losses_are_asked_by_yes_and_no(toy):
 
 
 def test_another_backbone_brings_its_own_questions(toy):
-    one_by_one = ["n", "split"]
+    one_by_one = ["n", "", "split"]
     recipe = ["small", *one_by_one, *[""] * 30]
     _, run, screen = answered("", "", *recipe)
     assert run.config.model.backbone == "split"
     assert "encoder: " in screen
     assert "stem: " not in screen.partition("backbone: ")[2]
+
+
+def test_a_family_of_one_pass_is_asked_nothing_of_diffusion(toy):
+    _, run, screen = answered("", "", "unetvae", "features=8,8", "latent=8", *[""] * 10)
+    assert "Diffusion:" not in screen
+    assert "timesteps" not in screen
+    assert (run.config.family, run.config.model.latent) == ("unetvae", 8)
 
 
 def test_what_only_shows_when_the_run_is_made_asks_again(toy):

@@ -12,7 +12,7 @@ from tinct.config import Leaf, find, from_dict, leaves, override
 from tinct.errors import ConfigError
 from tinct.training.options import TrainConfig
 
-_DIFFUSION = {"space", "timesteps", "schedule", "target", "levels_per_picture", "sampler", "spacing", "steps", "draws"}
+_DIFFUSION = {"timesteps", "schedule", "target", "levels_per_picture", "sampler", "spacing", "steps", "draws"}
 _WATCHING = {
     "patience",
     "budget_pictures",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,6 +94,18 @@ class Losses(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Comparing:
+    """How a family takes part in a comparison of all families: whether it does, and how its model then samples.
+
+    `trained_as` is the family whose training gives its model too, where the two differ in their sampling alone.
+    """
+
+    usual: bool = True
+    trained_as: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Family(Protocol):
     """A row of the table: how a named family is built and trained."""
 
@@ -115,3 +127,9 @@ class Family(Protocol):
 
 
 FAMILIES: Registry[Family] = Registry("family")
+
+
+def comparing(name: str) -> Comparing:
+    """How the family of that name takes part: as its attribute `comparing` says, if it has one."""
+    found: Comparing = getattr(FAMILIES[name], "comparing", Comparing())
+    return found

@@ -17,7 +17,7 @@ from tinct.config import option
 from tinct.diffusion import Level, diffuse
 from tinct.diffusion.noise import rand, randn
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective, unit_gray
+from tinct.families.base import FAMILIES, Batch, Colorizer, Comparing, Losses, Objective, unit_gray
 from tinct.families.diffusion import (
     DdimOptions,
     DiffusionColorizer,
@@ -132,8 +132,8 @@ class DiffusionFamily:
 
     Losses: type[Losses] = DiffusionLosses
 
-    def __init__(self, options: type[DiffusionOptions]) -> None:
-        self.Options = options
+    def __init__(self, options: type[DiffusionOptions], comparing: Comparing) -> None:
+        self.Options, self.comparing = options, comparing
 
     def build(self, options: DiffusionOptions) -> DiffusionColorizer:
         """See Family."""
@@ -148,6 +148,8 @@ class DiffusionFamily:
         return [Denoising(model, losses, categories, judges), *judges.players()]
 
 
-FAMILIES.add("unetddpm")(DiffusionFamily(DiffusionOptions))
-FAMILIES.add("unetddim")(DiffusionFamily(DdimOptions))
-FAMILIES.add("splitdpm")(DiffusionFamily(SplitOptions))
+FAMILIES.add("unetddpm")(DiffusionFamily(DiffusionOptions, Comparing(sampling={"sampler": "ddpm", "steps": 50})))
+FAMILIES.add("unetddim")(
+    DiffusionFamily(DdimOptions, Comparing(trained_as="unetddpm", sampling={"sampler": "ddim", "steps": 20}))
+)
+FAMILIES.add("splitdpm")(DiffusionFamily(SplitOptions, Comparing(usual=False)))  # no family of the published comparison

@@ -50,10 +50,8 @@ class Trainer:
         self.feed, self.validation = self._share(feed), validation and self._share(validation)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.players = players
-        optimizers = [
-            optimizer_of(player, options.optimizer, options.learning_rate, options.beta2, options.weight_decay)
-            for player in players
-        ]
+        rate, betas = options.learning_rate, (options.beta1, options.beta2)
+        optimizers = [optimizer_of(one, options.optimizer, rate, betas, options.weight_decay) for one in players]
         prepared = self.accelerator.prepare(*players, *optimizers)
         self.wrapped: list[nn.Module] = list(prepared[: len(players)])  # averages gradients over processes
         self.optimizers = list(prepared[len(players) :])

@@ -26,7 +26,9 @@ OPTIMIZERS.add("adamw")(torch.optim.AdamW)  # type: ignore[arg-type]  # decay ap
 OPTIMIZERS.add("adam")(torch.optim.Adam)  # type: ignore[arg-type]  # decay added to the gradient, 1412.6980
 
 
-def optimizer_of(player: nn.Module, name: str, rate: float, beta2: float, weight_decay: float) -> Optimizer:
+def optimizer_of(
+    player: nn.Module, name: str, rate: float, betas: tuple[float, float], weight_decay: float
+) -> Optimizer:
     """The named optimizer over the weights of a player that are to be trained."""
     layers = [module for module in player.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)]
     decayed = {id(layer.weight) for layer in layers}
@@ -35,4 +37,4 @@ def optimizer_of(player: nn.Module, name: str, rate: float, beta2: float, weight
         {"params": [p for p in parameters if id(p) in decayed], "weight_decay": weight_decay},
         {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
     ]
-    return OPTIMIZERS[name](groups, lr=rate, betas=(0.9, beta2), fused=True)
+    return OPTIMIZERS[name](groups, lr=rate, betas=betas, fused=True)

@@ -33,6 +33,9 @@ class TrainingOptions:
     rate: str = option("constant", "course of the learning rate over a stage", choices=lambda: list(RATES))
     warmup_steps: int = option(0, "steps over which the learning rate rises from 0", low=0)
     weight_decay: float = option(0.01, "on weights of convolutions and linear layers only", low=0.0)
+    beta1: float = option(
+        0.9, "the optimizer's memory of gradients; 0.5 steadies an adversarial game", low=0.0, high=0.999
+    )
     beta2: float = option(0.999, "the optimizer's memory of squared gradients", low=0.0, high=0.99999)
     clip: float = option(1.0, "largest norm of a gradient; 0 = not clipped", low=0.0)
     ema_decay: float = option(0.995, "of the average of the weights that is kept; 0 = off", low=0.0, high=0.99999)
