@@ -178,10 +178,16 @@ def draw_seed(seed: int, draw: int) -> int:
 
 def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     """The sampling options that are set. One that the model does not have raises UnknownName."""
-    parameters = inspect.signature(model.sample).parameters.values()
-    allowed = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    allowed = sampling_options(model)
     chosen = {key: value for key, value in asdict(options).items() if key in _OF_SAMPLING and value is not None}
     for key in chosen:
         if key not in allowed:
-            raise unknown(f"option of model {model.name}", key, [name for name in allowed if name in _OF_SAMPLING])
+            raise unknown(f"option of model {model.name}", key, allowed)
     return chosen
+
+
+def sampling_options(model: Colorizer) -> list[str]:
+    """The options of sampling that the model has: none of them for one that colours in one step."""
+    parameters = inspect.signature(model.sample).parameters.values()
+    names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    return [name for name in _OF_SAMPLING if name in names]

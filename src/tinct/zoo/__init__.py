@@ -66,7 +66,19 @@ def header_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """What a weights file says of itself, from a checkpoint."""
     config = checkpoint["config"]
     described = {key: config[key] for key in ("family", "model") if isinstance(config, Mapping) and key in config}
-    return {"format": 1, **described, "epoch": checkpoint.get("epoch"), **checkpoint.get("facts", {})}
+    return {
+        "format": 1,
+        **described,
+        "epoch": checkpoint.get("epoch"),
+        **_losses(checkpoint),
+        **checkpoint.get("facts", {}),
+    }
+
+
+def _losses(checkpoint: Mapping[str, Any]) -> dict[str, float]:
+    """Those after the epoch of these weights, where one was finished."""
+    names = ("train_loss", "val_loss")
+    return {name: checkpoint[name] for name in names if checkpoint.get(name) is not None}
 
 
 def build(header: Mapping[str, Any], path: Path) -> Colorizer:
