@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from tinct.errors import DataError
 from tinct.metrics import METRICS, Measure, Prepared, prepare
 from tinct.metrics import lpips as lpips_module
 from tinct.metrics.lpips import heads, lpips, lpips_squeeze
 from tinct.nets import features
+from tinct.nets.features import FEATURES
 from tinct.nets.taps import Taps, squeezenet1_1
 
 NAME = "squeezenet1_1"
@@ -45,11 +47,16 @@ def written_out(first: np.ndarray, second: np.ndarray, network: Taps, weights: t
     return float(total)
 
 
-def test_lpips_is_its_formula_at_every_place():
-    network, (first, second) = random_network(), pair()
-    got = lpips_squeeze(first, second, network)
+@pytest.mark.parametrize("backbone", ["squeeze", "alex", "vgg"])
+def test_lpips_is_its_formula_at_every_place(backbone):
+    """Through the network and the learned weights that belong together."""
+    torch.manual_seed(0)
+    name = f"lpips-{backbone}"
+    network = FEATURES[str(METRICS[name].features)].build().eval().requires_grad_(False)
+    first, second = pair(height=31, width=45)
+    got = Measure(name, features.Loaded(network, "random"))(first, second)
     expected = [
-        written_out(a.permute(1, 2, 0).numpy(), b.permute(1, 2, 0).numpy(), network, heads("squeeze"))
+        written_out(a.permute(1, 2, 0).numpy(), b.permute(1, 2, 0).numpy(), network, heads(backbone))
         for a, b in zip(first, second, strict=True)
     ]
     torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-7)
@@ -68,6 +75,16 @@ def test_lpips_is_zero_for_the_same_symmetric_and_alike_in_any_batch():
     torch.testing.assert_close(lpips_squeeze(first, second, network), lpips_squeeze(second, first, network))
     alone = torch.cat([lpips_squeeze(first[n : n + 1], second[n : n + 1], network) for n in range(3)])
     torch.testing.assert_close(lpips_squeeze(first, second, network), alone, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["lpips-squeeze", "psnr", "de2000"])
+def test_several_results_of_a_truth_are_measured_as_if_each_had_its_own(name):
+    measure = Measure(name, features.Loaded(random_network(), "random") if name.startswith("lpips") else None)
+    (truth, _), (results, _) = pair(2), pair(6, seed=4)
+    together = measure(truth, results)
+    torch.testing.assert_close(together, measure(truth.repeat_interleave(3, dim=0), results), rtol=1e-5, atol=1e-8)
+    with pytest.raises(DataError, match=f"{name}: sets of two sizes: 2 truths and 5 results"):
+        measure(truth, results[1:])
 
 
 def test_lpips_has_a_gradient_for_the_picture():

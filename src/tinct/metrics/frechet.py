@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tinct.files import replacing
 from tinct.metrics.features import Extractor, Features, Rows
 
 Array = npt.NDArray[np.float64]
+_KEYS = ("mu", "sigma", "n", "extractor")  # of a file; pytorch-fid has the first two
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,12 @@ def save_statistics(path: Path, of: Statistics) -> None:
 def load_statistics(path: Path) -> Statistics:
     """Reads an NPZ of pytorch-fid or of `save_statistics`; DataError says what is wrong with another file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in ("mu", "sigma", "n", "extractor") if key in file}
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            found = {} if isinstance(file, np.ndarray) else {key: file[key] for key in _KEYS if key in file}
     except FileNotFoundError:
         raise DataError(f"{path}: not found") from None
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError) as error:
         raise DataError(f"{path}: not an NPZ of statistics that can be read: {error}") from None
     missing = [key for key in ("mu", "sigma") if key not in found]
     if missing:

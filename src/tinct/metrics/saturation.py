@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tinct.color import compose, luma, rgb_to_cbcr
 
+_NONE = 0.01  # levels of chroma: what rounding leaves in gray pictures is less
 MOST = 10.0  # the largest factor: beyond it what is left of chroma is rounding
 _BINS = 4096  # of the headroom's logarithm, from 1 to MOST: each 0.06% wide
 _EDGES = np.exp(np.arange(1, _BINS + 1) * (np.log(MOST) / (_BINS - 1)))  # the upper end of each bin of headroom
@@ -44,7 +45,7 @@ class Saturation:
 
     def factor_to(self, mean: float) -> float:
         """The factor that brings the mean chroma to `mean`: at most MOST, and 1 for pictures without any chroma."""
-        if not self._chroma.sum():
+        if self.mean() < _NONE:
             return 1.0
         low, high = 0.0, MOST
         for _ in range(60):
