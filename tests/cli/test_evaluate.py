@@ -105,6 +105,40 @@ def test_all_files_are_written_and_agree(model, pictures, tmp_path):
         assert sheet.width > 2 * 4 * 2 * 48  # eleven pictures, four columns, doubled: two blocks side by side
 
 
+def test_a_part_of_a_prepared_set_is_measured(trained, capsys):
+    common = ("--model", "tiny", "--metrics", "psnr,colourfulness-gap", "--min-spread", -1)
+    assert run(*common, "--data", "toy", "--json", "test.json") == 0
+    assert "8 pictures of the test part of toy, all 16 x 16" in capsys.readouterr().out
+    figures = json.loads(Path("test.json").read_text())
+    assert (figures["n"], figures["model"]) == (8, "tiny")
+    assert figures["protocol"]["mean_cbcr_of"] == "the pictures that tiny was trained on"
+    truths = np.load(trained / "npzData" / "toy" / "test.rgb.npy")
+    psnrs = []
+    for truth in truths:
+        gray = np.repeat(np.asarray(Image.fromarray(truth).convert("L"))[..., None], 3, axis=2)
+        psnrs.append(10 * np.log10(255**2 / np.square(truth.astype(float) - gray).mean()))
+    assert figures["rows"][0]["cells"]["psnr"]["mean"] == pytest.approx(np.mean(psnrs))
+    assert run(*common, "--data", "toy", "--split", "train", "--first", 5) == 0
+    assert "5 pictures of the train part of toy (the first 5 of 40)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--data", "nosuch"], 1, "nosuch: no such prepared set. There are: toy"),
+        (["--data", "toy", "--split", "val"], 1, "unknown split of toy 'val'"),
+        (["--data", "toy", "--inside", "x"], 2, "--inside is a folder of --images"),
+        (["--data", "toy", "--images", "."], 2, "say only one of them"),
+        (["--images", ".", "--split", "val"], 2, "--split is a part of a prepared set"),
+        (["--data", "toy", "--metrics", "colourfulness-gap", "--first", "1"], 0, "refused for 1 picture"),
+    ],
+)
+def test_wrong_parts_of_sets(arguments, code, message, trained, capsys):
+    assert run("--model", "tiny", *arguments, "--min-spread", -1) == code
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+
+
 def test_a_zip_gives_the_same_figures_as_its_folder(model, pictures, tmp_path):
     archive = tmp_path / "set.zip"
     with zipfile.ZipFile(archive, "w") as file:

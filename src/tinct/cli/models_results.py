@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,18 +13,18 @@ from PIL import Image
 
 from tinct import __version__, figures, zoo
 from tinct.cli.common import chosen_device, chosen_values, console, device_option, progress, schema_options
-from tinct.cli.pictures import ListedPictures, sampling_of
+from tinct.cli.pictures import ListedPictures, SetPictures, sampling_of, weights_file
 from tinct.color import luma
 from tinct.config import from_dict, leaves, override
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import pictures_in
-from tinct.errors import ConfigError, OutputError, WeightsError
+from tinct.errors import ConfigError, OutputError
 from tinct.evaluation import batches, spread
 from tinct.families import Colorizer
 from tinct.files import replacing_folder, safe_name, workspace, write_json
 from tinct.images import MAX_MEGAPIXELS, Samples
 from tinct.photo import PhotoOptions, colour_batch
-from tinct.training.folder import data_folder, epoch_checkpoint, epoch_checkpoints, run_folder
+from tinct.training.folder import data_folder
 
 MANIFEST = "results.json"
 _BATCH = 32  # pictures held at once
@@ -69,7 +68,7 @@ def results(
     if data and images:
         raise ConfigError("--data and --images: say only one of them")
     options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
-    weights = _weights(name, epoch)
+    weights = weights_file(name, epoch)
     model = zoo.load(str(weights)).to(chosen_device(device))
     pictures, source = _listed(images, first) if images else _tested(model, data, first)
     target = _target(model.name)
@@ -84,34 +83,7 @@ def results(
     return 1 if pictures.failed else 0
 
 
-def _weights(name: str, epoch: int | None) -> Path:
-    """The weights file that is meant."""
-    if epoch is None:
-        return zoo.find(name)
-    folder = Path(name) if Path(name).is_dir() else run_folder(name)
-    path = epoch_checkpoint(folder, epoch)
-    if not path.is_file():
-        there = ", ".join(path.stem.rpartition("_")[2] for path in epoch_checkpoints(folder))
-        raise WeightsError(f"{path}: no such checkpoint. Epochs of {name} that are kept: {there or 'none'}.")
-    return path
-
-
-@dataclass(frozen=True)
-class _TestPictures:
-    """The first so many test pictures of a prepared set, by number."""
-
-    pictures: PreparedSet
-    count: int
-    failed: int = 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[tuple[str, Samples]]:
-        yield from ((f"{number + 1:05d}.png", np.array(self.pictures.rgb[number])) for number in range(self.count))
-
-
-_Pictures = ListedPictures | _TestPictures
+_Pictures = ListedPictures | SetPictures
 
 
 def _listed(images: Path, first: int | None) -> tuple[_Pictures, str]:
@@ -125,7 +97,7 @@ def _tested(model: Colorizer, data: str | None, first: int | None) -> tuple[_Pic
     if not name:
         raise ConfigError(f"{model.name} does not say what it was trained on: add --data NAME or --images FOLDER")
     pictures = PreparedSet.open(data_folder(name), "test")
-    return _TestPictures(pictures, min(first or len(pictures), len(pictures))), f"the test part of {name}"
+    return SetPictures(pictures, min(first or len(pictures), len(pictures))), f"the test part of {name}"
 
 
 def _target(model: str) -> Path:
