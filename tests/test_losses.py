@@ -1,4 +1,4 @@
-"""Losses against their closed forms and slow versions: level weights, the perceptual distance, the adversarial pair."""
+"""Losses against closed forms and slow versions: level weights, perceptual distance, adversarial pair, divergence."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tinct.diffusion import SCHEDULES, TARGETS, Level, Schedule, diffuse
-from tinct.losses import ADVERSARIAL, WEIGHTINGS, min_snr, perceptual, trust
+from tinct.losses import ADVERSARIAL, WEIGHTINGS, divergence, min_snr, perceptual, trust
 from tinct.nets import features
 from tinct.nets.features import FEATURES
 from tinct.nets.taps import Chain, Taps
@@ -164,3 +164,11 @@ def test_an_adversarial_loss_wants_true_scores_above_false_ones(name):
     (down,) = torch.autograd.grad(loss(scores, False).sum(), scores)
     assert (up < 0).all()
     assert (down > 0).all()
+
+
+def test_the_divergence_is_that_of_torchs_distributions():
+    mean, log_variance = 3 * noise(6, 5).double(), 2 * noise(6, 5, seed=1).double()
+    gaussian = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    unit = torch.distributions.Normal(torch.zeros_like(mean), torch.ones_like(mean))
+    assert_close(divergence(mean, log_variance), torch.distributions.kl_divergence(gaussian, unit).sum(dim=1))
+    assert_close(divergence(0 * mean, 0 * mean), torch.zeros(6).double())

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from tinct.color import compose
 from tinct.config import option
 from tinct.diffusion import SAMPLERS, SPACINGS
-from tinct.errors import WeightsError, unknown
+from tinct.errors import ConfigError, WeightsError, unknown
 from tinct.families import Colorizer, generators_for
 from tinct.images import Samples
 
@@ -183,7 +183,14 @@ def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     for key in chosen:
         if key not in allowed:
             raise unknown(f"option of model {model.name}", key, allowed)
+    if not model.varies and (options.draws or 1) > 1:
+        raise ConfigError(f"draws = {options.draws}: {one_colouring(model)}. Leave draws away")
     return chosen
+
+
+def one_colouring(model: Colorizer) -> str:
+    """Why there is nothing to choose from."""
+    return f"the model '{model.name}' has one colouring of each photograph"
 
 
 def sampling_options(model: Colorizer) -> list[str]:

@@ -13,10 +13,10 @@ from PIL import Image
 
 from tinct import __version__
 from tinct.config import from_dict
-from tinct.errors import PictureError
+from tinct.errors import ConfigError, PictureError
 from tinct.families import Colorizer
 from tinct.images import MAX_MEGAPIXELS, Picture, Samples, provenance, read
-from tinct.photo.colouring import PhotoOptions, colour_batch
+from tinct.photo.colouring import PhotoOptions, colour_batch, one_colouring
 from tinct.photo.runs import Result, Work
 
 _SMALLEST = 32  # px; a working picture below it shows the model too little
@@ -61,6 +61,8 @@ def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = M
 
 def coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Result:
     """Every frame in colour. On lack of memory the working size is halved, and a note says so; PictureError when that ends."""
+    if options.seed and not model.varies:
+        raise ConfigError(f"seed = {options.seed}: {one_colouring(model)}, whatever the seed. Leave seed away")
     wanted = size = options.size or model.working_size
     seeds = [options.seed] * len(picture.grays)  # the same noise in every frame of an animation: it flickers less
     while True:
