@@ -21,6 +21,7 @@ COMMANDS = {
     "colorize": ("colorize", "Colour photographs at full resolution."),
     "gray": ("gray", "Make gray versions of pictures, or recover the scan from its coloured version."),
     "evaluate": ("evaluate", "Measure a model on pictures, beside the baselines."),
+    "compare": ("compare", "Compare models, or train and compare every family, under one protocol."),
 }
 
 

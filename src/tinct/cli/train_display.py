@@ -11,6 +11,7 @@ from tinct.training import budget
 from tinct.training.cost import epochs_left, steps_left
 from tinct.training.estimate import duration
 from tinct.training.loop import Trainer
+from tinct.training.options import TrainingOptions
 from tinct.training.progress import EpochDone, StepDone
 from tinct.training.run import Run, Sampling
 
@@ -28,12 +29,22 @@ def describe(run: Run) -> None:
     size = sum(parameter.numel() for parameter in run.model.parameters()) / 1e6
     say(f"{run.config.family} of {size:.1f}M parameters, {run.config.model.space}, into {run.folder}")
     source = f"held out of train with seed {options.seed}" if pictures.held_out else "the set's val part"
-    limit = f"a budget of {budget.described(options)}, at most " if budget.has_budget(options) else ""
-    stages = f" in stages of {'+'.join(map(str, options.epochs))}" if len(options.epochs) > 1 else ""
     say(
         f"{len(pictures.train_indices)} training pictures, {len(pictures.validation_indices)} for validation ({source}); "
-        f"{limit}{sum(options.epochs)} epochs{stages} of {len(run.trainer.feed)} steps of {run.trainer.feed.pictures_per_step}"
+        f"{_length(options)} of {len(run.trainer.feed)} steps of {run.trainer.feed.pictures_per_step}"
     )
+
+
+def _length(options: TrainingOptions) -> str:
+    """How long a training is: epochs, or a budget that may end before them."""
+    epochs = f"{sum(options.epochs)} epochs"
+    if budget.has_budget(options):
+        return f"a budget of {budget.described(options)}, {'epochs' if _endless(options) else f'at most {epochs}'}"
+    return epochs + (f" in stages of {'+'.join(map(str, options.epochs))}" if len(options.epochs) > 1 else "")
+
+
+def _endless(options: TrainingOptions) -> bool:
+    return sum(options.epochs) >= budget.ENDLESS
 
 
 def why_finished(run: Run) -> str:

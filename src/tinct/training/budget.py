@@ -8,6 +8,8 @@ from tinct.errors import ConfigError
 from tinct.training.options import TrainingOptions
 from tinct.training.progress import Progress
 
+ENDLESS = 1_000_000  # epochs of a training that its budget alone ends
+
 
 def check(options: TrainingOptions) -> None:
     """ConfigError for a budget that nobody could divide."""
