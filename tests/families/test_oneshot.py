@@ -254,14 +254,14 @@ def two_tones(ambiguous: Batch) -> tuple[float, float]:
 def test_samples_from_the_prior_spread_over_what_the_gray_leaves_open(name, ambiguous):
     """They lie about both colourings, and none far from them."""
     gray, (low, high) = luma(ambiguous.rgb[:1]).float(), two_tones(ambiguous)
-    model = taught(name, ambiguous, {"kl": 1.0})
+    model = taught(name, ambiguous, {"kl": 0.1})
     with torch.no_grad():
         *_, last = model.sample(gray, generators=generators_for(range(60)))
     tones = last.x_0.mean(dim=(1, 2, 3))
     middle = (low + high) / 2
     for side in (tones < middle, tones > middle):
         assert 0.15 < side.float().mean() < 0.85
-    assert tones.std() > 0.5 * (high - low) / 2
+    assert tones.std() > 0.2 * (high - low)
     assert low - 0.5 < tones.min() < tones.max() < high + 0.5
 
 
