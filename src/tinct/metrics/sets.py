@@ -133,5 +133,5 @@ SET_METRICS.add("colourfulness-gap")(SetMetric(_gap, unit="levels", digits=1))
 for _channels in reversed(CHANNELS):
     _network, _end = f"inception-{_channels}", "" if _channels == CHANNELS[-1] else f"-{_channels}"
     SET_METRICS.add(f"fid{_end}")(SetMetric(_frechet, "1", 2, _network, biased=True))
-    SET_METRICS.add(f"kid{_end}")(SetMetric(_kernel, "1", 4, _network))
+    SET_METRICS.add(f"kid{_end}")(SetMetric(_kernel, "1", 5, _network))
     SET_METRICS.add(f"fid{_end}-matched")(SetMetric(_frechet, "1", 2, _network, matched=True, biased=True))
