@@ -108,17 +108,12 @@ def command(
     source = Source.of(data, split, images, inside, first, max_megapixels)
     folder = compare_output.target(source.label, out)
     where, ready = chosen_device(device), metrics_ready(names, feature_weights)
-    failed: dict[str, str] = {}
+    prefix, failed = prefix or data or "", {}
     if train:
         limit = compare_training.Budget(budget_images or 0, budget_cpu_minutes or 0.0)
-        planned = compare_training.plans(
-            wanted, str(data), prefix or str(data), limit, assignments, feature_weights, overwrite
-        )
-        failed = _trained(planned, yes)
-    untrained = [family for family in wanted if compare_training.run_name(prefix or str(data), family) in failed]
-    found = compare_models.entries(
-        _listed(models), [family for family in wanted if family not in untrained], prefix or data, epoch
-    )
+        failed = _trained(wanted, str(data), prefix, limit, assignments, feature_weights, overwrite, yes)
+    trained = [family for family in wanted if family not in failed]
+    found = compare_models.entries(_listed(models), trained, prefix, epoch)
     base = Protocol(min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size)
     known = compare_models.look_at(found, compare_models.given_options(options, changes), base)
     comparison, columns, unread = compare_models.measured(known, source, ready, where, failed)
@@ -163,8 +158,20 @@ def _wanted(families: str | None, all_of_them: bool) -> list[str]:
     return names
 
 
-def _trained(planned: Sequence[Any], yes: bool) -> dict[str, str]:
+def _trained(
+    families: Sequence[str],
+    data: str,
+    prefix: str,
+    limit: compare_training.Budget,
+    assignments: Sequence[str],
+    feature_weights: str | None,
+    overwrite: bool,
+    yes: bool,
+) -> dict[str, str]:
+    """Trains what is not finished; family -> why it could not be trained. Abort when the user does not want it."""
+    planned = compare_training.plans(families, data, prefix, limit, assignments, feature_weights, overwrite)
     failed = compare_training.train(planned, yes)
     if failed is None:
         raise click.Abort
-    return failed
+    runs = {family: compare_training.run_name(prefix, family) for family in families}
+    return {family: failed[run] for family, run in runs.items() if run in failed}

@@ -49,10 +49,10 @@ class Known:
     size: int  # short side that it sees, px
 
 
-def entries(models: Sequence[str], families: Sequence[str], prefix: str | None, epoch: int | None) -> list[Entry]:
+def entries(models: Sequence[str], families: Sequence[str], prefix: str, epoch: int | None) -> list[Entry]:
     """Models by name, and families by the runs that were trained for them; errors name what is not there."""
     found = [Entry(Path(name).stem if _is_path(name) else name, weights_file(name, epoch), {}) for name in models]
-    runs = {family: run_name(str(prefix), family) for family in families}
+    runs = {family: run_name(prefix, family) for family in families}
     absent = [run for run in dict.fromkeys(runs.values()) if run not in zoo.available()]
     if absent:
         raise WeightsError(f"not trained yet: {', '.join(absent)}. Add --train, or name models with --models")

@@ -140,7 +140,7 @@ def _differences(plan: Plan) -> Iterator[str]:
 
 
 def train(planned: Sequence[Plan], yes: bool) -> dict[str, str] | None:
-    """Trains what is not finished; family -> why it could not be trained. None when the user does not want it."""
+    """Trains what is not finished; run -> why it could not be trained. None when the user does not want it."""
     for plan in planned:
         say(f"  {plan.name}: {'goes on' if plan.goes_on else 'new'}")
     if not confirm(f"Train {len(planned)} models?", yes):
