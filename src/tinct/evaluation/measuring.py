@@ -19,7 +19,7 @@ from torch import Tensor
 from tinct.color import compose, luma
 from tinct.errors import DataError, TinctError
 from tinct.evaluation.table import BASELINES, SEED_STRIDE, Protocol, Table
-from tinct.evaluation.tally import Tally
+from tinct.evaluation.tally import MEASURED_PIXELS, Tally
 from tinct.evaluation.whole import WholeSets
 from tinct.metrics import Measure, SetMeasure
 
@@ -59,13 +59,13 @@ def evaluate(
     tally = Tally(measures, WholeSets(sets))
     for batch in batches(_coloured(pictures, protocol.min_spread, tally), protocol.batch_size):
         results = _results(batch, colour, protocol, model, tally)
-        for _, run in groupby(enumerate(batch), key=lambda item: item[1][2].shape):  # pictures of one size in a row
-            indices, some = zip(*run, strict=True)
+        for indices in _alike(batch):
             rows = {
                 row: torch.stack([torch.stack([_tensor(sample[index]) for sample in samples]) for index in indices])
                 for row, samples in results.items()
             }
-            tally.add([name for _, name, _ in some], torch.stack([_tensor(rgb) for *_, rgb in some]), rows)
+            names, truths = [batch[index][1] for index in indices], [_tensor(batch[index][2]) for index in indices]
+            tally.add(names, torch.stack(truths), rows)
         yield Measured(len(tally.names), len(tally.dropped), _shown(batch, results))
     yield tally.table(protocol, model)
 
@@ -94,6 +94,13 @@ def batches(pictures: Iterable[tuple[int, str, Rgb]], size: int) -> Iterator[Bat
         batch.append(picture)
     if batch:
         yield batch
+
+
+def _alike(batch: Batch) -> Iterator[list[int]]:
+    """The numbers of pictures of one size in a row, few enough that copies of them don't weigh."""
+    for shape, run in groupby(range(len(batch)), key=lambda index: batch[index][2].shape):
+        indices, size = list(run), max(1, MEASURED_PIXELS // (shape[0] * shape[1]))
+        yield from (indices[start : start + size] for start in range(0, len(indices), size))
 
 
 def _results(batch: Batch, colour: Colour, protocol: Protocol, model: str, tally: Tally) -> dict[str, list[list[Rgb]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -16,7 +16,7 @@ from tinct.evaluation.whole import TRUTH, WholeSets
 from tinct.metrics import Diversity, Measure, diversities
 from tinct.metrics.sets import Value
 
-_MEASURED_PIXELS = 1 << 20  # so many are given to a metric at once
+MEASURED_PIXELS = 1 << 18  # so many are given to a metric at once: VGG16 then holds some 200 MB
 
 Rows = Mapping[str, Tensor]  # row -> samples, uint8 (B, K, 3, H, W)
 
@@ -60,14 +60,9 @@ class Tally:
                 self.values[_best_of(row, samples.shape[1])]
 
     def _measure(self, measure: Measure, truths: Tensor, rows: Rows) -> None:
-        """All rows at once, so that a truth is looked at once: per row the mean over its samples, and the best of several."""
+        """Adds a metric's values: per row the mean over its samples, and the best of several."""
         alone = measure.metric.better == "as the truth"
-        wanted = {row: samples for row, samples in rows.items() if alone or row != TRUTH}
-        if not wanted:
-            return
-        counts = [samples.shape[1] for samples in wanted.values()]
-        columns = torch.split(_measured(measure, truths, torch.cat([*wanted.values()], dim=1)), counts, dim=1)
-        for row, values in zip(wanted, columns, strict=True):  # values (B, K)
+        for row, values in _by_row(measure, truths, {row: rows[row] for row in rows if alone or row != TRUTH}):
             self.values[row][measure.name] += values.mean(dim=1).tolist()
             if values.shape[1] > 1 and not alone:
                 best = values.amin(dim=1) if measure.metric.better == "lower" else values.amax(dim=1)
@@ -112,18 +107,28 @@ def _cells(columns: Mapping[str, list[float]], whole: Mapping[str, Value], proto
     return {name: cell for name, cell in cells.items() if cell} | sets
 
 
+def _by_row(measure: Measure, truths: Tensor, rows: Rows) -> Iterator[tuple[str, Tensor]]:
+    """Row -> the measure (B, K) of its samples. Rows of small pictures go together, so that a truth is looked at once."""
+    if truths.numel() * sum(samples.shape[1] for samples in rows.values()) > 3 * MEASURED_PIXELS:
+        yield from ((row, _measured(measure, truths, samples)) for row, samples in rows.items())
+    elif rows:
+        columns = _measured(measure, truths, torch.cat([*rows.values()], dim=1))
+        counts = [samples.shape[1] for samples in rows.values()]
+        yield from zip(rows, torch.split(columns, counts, dim=1), strict=True)
+
+
 def _measured(measure: Measure, truths: Tensor, samples: Tensor) -> Tensor:
-    """The measure (B, K) of truths (B, 3, H, W) and samples (B, K, 3, H, W), in parts of a bounded number of pixels."""
-    pictures = max(1, _MEASURED_PIXELS // truths[0, 0].numel())  # at once
+    """The measure (B, K) of truths (B, 3, H, W) and samples (B, K, 3, H, W), so many at a time that memory stays bounded."""
+    pictures = max(1, MEASURED_PIXELS // truths[0, 0].numel())  # at once
     if samples.shape[1] > pictures:
         parts = (_measured(measure, truths, part) for part in torch.split(samples, pictures, dim=1))
         return torch.cat([*parts], dim=1)
-    rows = pictures // samples.shape[1]
-    pairs = zip(torch.split(truths, rows), torch.split(samples, rows), strict=True)
+    size = pictures // samples.shape[1]
+    pairs = zip(torch.split(truths, size), torch.split(samples, size), strict=True)
     return torch.cat([measure(truth, part.flatten(0, 1)).view(len(truth), -1) for truth, part in pairs])
 
 
 def _in_parts(diversity: Diversity, samples: Tensor) -> list[float]:
     """The diversity of each picture, so many pictures at a time that memory stays bounded."""
-    rows = max(1, _MEASURED_PIXELS // samples[0, 0, 0].numel())
+    rows = max(1, MEASURED_PIXELS // samples[0, 0, 0].numel())
     return torch.cat([diversity(part) for part in torch.split(samples, rows)]).tolist()
