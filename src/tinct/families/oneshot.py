@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tinct.color import SPACES, luma
 from tinct.config import option, variant
 from tinct.diffusion import Step
-from tinct.families.base import Batch, Colorizer, samples_of_each, unit_gray
+from tinct.families.base import Batch, Colorizer, one_step, samples_of_each, unit_gray
 from tinct.families.judging import AdversarialOptions, Judged, Judges, PerceptualOptions
 from tinct.nets import PAINTERS
 
@@ -71,11 +71,6 @@ class OneShotColorizer(Colorizer):
     def stages(self) -> list[nn.Module]:
         """See Colorizer."""
         return [self.network]
-
-
-def one_step(x_0: Tensor) -> Iterator[Step]:
-    """The whole way to a result that is there at once."""
-    return iter([Step(1, 1, x_0, x_0)])
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from tinct.color import luma
 from tinct.config import option
 from tinct.diffusion import Step
 from tinct.diffusion.noise import randn
-from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective, samples_of_each, unit_gray
-from tinct.families.oneshot import OneShotColorizer, OneShotOptions, PlainColorizerOptions, one_step
+from tinct.families.base import FAMILIES, Batch, Colorizer, Losses, Objective, one_step, samples_of_each, unit_gray
+from tinct.families.oneshot import OneShotColorizer, OneShotOptions, PlainColorizerOptions
 from tinct.losses import divergence
 from tinct.nets.autoencoder import Posterior
 

@@ -45,6 +45,11 @@ def operations_per_picture(trainer: Trainer) -> tuple[float, ...]:
         return tuple(_operations(trainer, players, stage) for stage in stages)
 
 
+def work_beside(operations: Sequence[float]) -> Sequence[float]:
+    """The work of each stage beside that of the others: the same for all where a network does nothing that is counted."""
+    return operations if all(operations) else [1.0 for _ in operations]
+
+
 def fork_rng(trainer: Trainer) -> AbstractContextManager[None]:
     """A block after which the global random states are as before it."""
     device = trainer.accelerator.device
@@ -145,8 +150,9 @@ class Cost:
         if budget.has_budget(self.config.training):
             steps = steps_left(self.trainer)
             return seconds * steps / self.trainer.progress.steps_done
-        done = sum(self.operations[row.get("stage", 1) - 1] for row in self.trainer.progress.history)
-        left = sum(count * each for count, each in zip(epochs_left(self.trainer), self.operations, strict=True))
+        work = work_beside(self.operations)
+        done = sum(work[row.get("stage", 1) - 1] for row in self.trainer.progress.history)
+        left = sum(count * each for count, each in zip(epochs_left(self.trainer), work, strict=True))
         return float(seconds * left / done)
 
     def _shares(self) -> dict[str, float] | None:

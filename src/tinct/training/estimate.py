@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 
 from tinct.training import budget
-from tinct.training.cost import epochs_left, fork_rng, operations_per_picture
+from tinct.training.cost import epochs_left, fork_rng, operations_per_picture, work_beside
 from tinct.training.feed import Feed
 from tinct.training.loop import Trainer
 from tinct.training.progress import StepDone
@@ -67,8 +67,8 @@ def _budgeted(trainer: Trainer, steps: float, step: float, epoch: float) -> Esti
 def _shares(trainer: Trainer, stage: int) -> list[float]:
     """The work of each stage beside that of `stage`."""
     stages = len(trainer.options.epochs)
-    operations = operations_per_picture(trainer) if stages > 1 else (1.0,)
-    return [one / operations[stage - 1] for one in operations]
+    work = work_beside(operations_per_picture(trainer)) if stages > 1 else (1.0,)
+    return [one / work[stage - 1] for one in work]
 
 
 def duration(seconds: float) -> str:
