@@ -16,13 +16,13 @@ from tinct.metrics.base import metric
 _STRIP_PIXELS = 1 << 18  # taken at once: CIEDE2000 holds some twenty float64 planes of them
 
 
-@metric("de2000", better="lower", unit="CIEDE2000", digits=2)
+@metric("de2000", better="lower", unit="CIEDE2000", digits=2, shares_truth=True)
 def de2000(truth: Tensor, result: Tensor) -> Tensor:
     """Mean CIEDE2000 (Sharma, Wu and Dalal 2005) over a picture's pixels, in scikit-image's Lab (D65, 2 degrees)."""
     return _mean_difference(truth, result, deltaE_ciede2000)
 
 
-@metric("de76", better="lower", unit="CIE76", digits=2)
+@metric("de76", better="lower", unit="CIE76", digits=2, shares_truth=True)
 def de76(truth: Tensor, result: Tensor) -> Tensor:
     """Mean CIE76, the Euclidean distance in scikit-image's Lab, over a picture's pixels: about twice CIEDE2000."""
     return _mean_difference(truth, result, deltaE_cie76)
@@ -49,12 +49,13 @@ def colourfulness_distance(truth: Tensor, result: Tensor) -> Tensor:
 def _mean_difference(truth: Tensor, result: Tensor, difference: Callable[..., Any]) -> Tensor:
     """The mean of `difference` over each picture's pixels, strip by strip: memory does not grow with the picture."""
     height, width = truth.shape[2:]
-    rows = max(1, _STRIP_PIXELS // width)
-    sums = torch.zeros(len(truth), dtype=torch.float64)
-    for index, pair in enumerate(zip(truth, result, strict=True)):
+    rows, each = max(1, _STRIP_PIXELS // width), len(result) // len(truth)
+    sums = torch.zeros(len(result), dtype=torch.float64)
+    for index, picture in enumerate(truth):
         for top in range(0, height, rows):
-            first, second = (_lab(picture[:, top : top + rows]) for picture in pair)
-            sums[index] += float(difference(first, second).sum())
+            wanted = _lab(picture[:, top : top + rows])
+            for number in range(index * each, (index + 1) * each):
+                sums[number] += float(difference(wanted, _lab(result[number, :, top : top + rows])).sum())
     return sums / (height * width)
 
 
