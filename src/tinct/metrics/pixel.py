@@ -32,7 +32,7 @@ def ssim(truth: Tensor, result: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004, equation 13): the mean over R', G', B' and all pixels.
 
     Gaussian window of 11 x 11 pixels, sigma 1.5, range 0..255, K1 = 0.01, K2 = 0.03, borders mirrored. In float32, one
-    picture at a time: as exact as needed (5e-5), and batches change nothing.
+    picture at a time: as exact as needed (1e-5), and batches change nothing.
     """
     return torch.tensor([_ssim(one, other) for one, other in zip(truth, result, strict=True)], dtype=torch.float64)
 
