@@ -168,6 +168,21 @@ def test_both_players_learn(name):
     assert_close(dict(discriminator.state_dict()), dict(before), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("l1", [10.0, 0.0])
+def test_a_game_is_validated_by_its_absolute_error(l1):
+    """Also where that is no loss: what the discriminator says rises and falls with its own learning."""
+    model = built("unetgan")
+    player, discriminator = players_of("unetgan", model, {"l1": l1})
+    assert player(batch()).keys() == ({"adversarial", "l1"} if l1 else {"adversarial"})
+    discriminator(batch())
+    with torch.no_grad():
+        terms = player.eval()(batch())
+        error = (model.paint(luma(batch().rgb).float()) - model.space.encode(batch().rgb.float())).abs().mean()
+    assert terms.keys() - {"adversarial"} == {"l1"}
+    assert terms["l1"].item() == pytest.approx((l1 or 1) * error.item(), rel=1e-5)
+    assert not player._judges.adversary.shown
+
+
 def test_a_game_without_its_players_is_refused():
     with pytest.raises(ConfigError, match=r"nothing is minimized in stage 1\. Set loss\.mse=1 or loss\.l1=1"):
         players_of("gan", built("gan"), {"l1": 0.0, "adversarial": {"weight": 0.0}})
