@@ -51,6 +51,8 @@ def test_the_second_stage_adds_its_losses_and_moves_both_players(toy, tiny, feat
     for row in (second, third):
         assert row["train_terms"].keys() == {"mse", "perceptual", "adversarial", "discriminator"}
         assert row["val_terms"].keys() == {"mse", "perceptual", "adversarial"}
+        judged = row["val_terms"]["mse"] + row["val_terms"]["perceptual"]  # the other term depends on the discriminator
+        assert row["val_loss"] == pytest.approx(judged)
         assert all(isfinite(value) for terms in (row["train_terms"], row["val_terms"]) for value in terms.values())
     assert third["val_terms"]["perceptual"] < second["val_terms"]["perceptual"]
 

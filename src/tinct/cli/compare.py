@@ -11,12 +11,13 @@ import click
 from tinct.cli import compare_models, compare_output, compare_training
 from tinct.cli.common import chosen_device, chosen_values, device_option, schema_options, yes_option
 from tinct.cli.measuring import Source, measuring_options, metrics_ready
+from tinct.cli.train_plan import Plan
 from tinct.config import from_dict, leaves, override
 from tinct.evaluation import Protocol
 from tinct.families import FAMILIES, comparing
 from tinct.photo import PhotoOptions
 
-_TRAINING = ("budget_images", "budget_cpu_minutes", "assignments", "overwrite")
+_TRAINING = ("budget_images", "budget_cpu_minutes", "recipe", "assignments", "overwrite")
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -45,6 +46,7 @@ _TRAINING = ("budget_images", "budget_cpu_minutes", "assignments", "overwrite")
     metavar="N",
     help="Pictures for each training, counted each time one is seen.",
 )
+@click.option("--recipe", metavar="NAME|FILE", help="Settings that all trainings start from; the budget ends them.")
 @click.option(
     "--set",
     "assignments",
@@ -72,6 +74,7 @@ def command(
     train: bool,
     budget_cpu_minutes: float | None,
     budget_images: int | None,
+    recipe: str | None,
     assignments: tuple[str, ...],
     overwrite: bool,
     out: Path | None,
@@ -111,7 +114,10 @@ def command(
     prefix, failed = prefix or data or "", {}
     if train:
         limit = compare_training.Budget(budget_images or 0, budget_cpu_minutes or 0.0)
-        failed = _trained(wanted, str(data), prefix, limit, assignments, feature_weights, overwrite, yes)
+        planned = compare_training.plans(
+            wanted, str(data), prefix, limit, assignments, recipe, feature_weights, overwrite
+        )
+        failed = _trained(planned, wanted, prefix, yes)
     trained = [family for family in wanted if family not in failed]
     found = compare_models.entries(_listed(models), trained, prefix, epoch)
     base = Protocol(min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size)
@@ -158,18 +164,8 @@ def _wanted(families: str | None, all_of_them: bool) -> list[str]:
     return names
 
 
-def _trained(
-    families: Sequence[str],
-    data: str,
-    prefix: str,
-    limit: compare_training.Budget,
-    assignments: Sequence[str],
-    feature_weights: str | None,
-    overwrite: bool,
-    yes: bool,
-) -> dict[str, str]:
+def _trained(planned: Sequence[Plan], families: Sequence[str], prefix: str, yes: bool) -> dict[str, str]:
     """Trains what is not finished; family -> why it could not be trained. Abort when the user does not want it."""
-    planned = compare_training.plans(families, data, prefix, limit, assignments, feature_weights, overwrite)
     failed = compare_training.train(planned, yes)
     if failed is None:
         raise click.Abort

@@ -21,7 +21,7 @@ from tinct.images import Samples
 
 MANIFEST = "comparison.json"
 _STYLES = {1: "bold", 2: "italic", 3: "underline"}
-_NAMES, _COLUMN = 20, 14  # characters: of the metrics' names, and of a model's column
+_COLUMN = 14  # characters, of a model's column
 
 
 def target(label: str, out: Path | None) -> Path:
@@ -39,7 +39,8 @@ def target(label: str, out: Path | None) -> Path:
 def show(comparison: Comparison) -> None:
     """Prints the table in blocks that fit the terminal, and the remarks."""
     rows = comparison.rows
-    width = max(1, (console.width - _NAMES) // _COLUMN)
+    names = max(map(len, report.titles(comparison)))
+    width = max(1, (console.width - names - 2) // _COLUMN)
     for start in range(0, len(rows), width):
         console.print(_block(comparison, rows[start : start + width]))
     for remark in report.remarks(comparison):
@@ -49,7 +50,7 @@ def show(comparison: Comparison) -> None:
 def _block(comparison: Comparison, rows: Sequence[Row]) -> rich.table.Table:
     """A column per row of the comparison, a line per metric, the interval below each mean."""
     drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    drawn.add_column("", overflow="fold", min_width=13)  # the longest word: colourfulness
+    drawn.add_column("", no_wrap=True)
     for row in rows:
         drawn.add_column(escape(row.name), justify="right", overflow="fold")
     columns = [report.cells(comparison, row) for row in rows]

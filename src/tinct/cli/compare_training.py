@@ -18,7 +18,7 @@ from tinct.families import FAMILIES, comparing
 from tinct.files import checked_name
 from tinct.training import budget
 from tinct.training.engine import process_count
-from tinct.training.folder import CONFIG, clear, data_folder, has_checkpoint, occupied, run_folder, stored_config
+from tinct.training.folder import CONFIG, clear, data_folder, has_checkpoint, occupied, stored_config
 from tinct.training.options import TrainConfig
 
 _BUDGETS = ("training.budget_pictures", "training.budget_cpu_minutes")
@@ -62,6 +62,7 @@ def plans(
     prefix: str,
     limit: Budget,
     assignments: Sequence[str],
+    recipe: str | None,
     feature_weights: str | None,
     overwrite: bool,
 ) -> list[Plan]:
@@ -70,14 +71,15 @@ def plans(
         raise ConfigError("tinct compare --train trains in one process: start it without accelerate or torchrun")
     trained = list(dict.fromkeys(comparing(family).trained_as or family for family in families))
     _check_assignments(assignments, trained)
-    made = [_plan(family, data, prefix, [*limit.changes, *_own(assignments, family)]) for family in trained]
+    values = recipes.load(recipe) if recipe else {}
+    made = [
+        Plan(
+            run_name(prefix, family), data, values={**values, "family": family},
+            changes=[*limit.changes, *_own(assignments, family)],
+        )
+        for family in trained
+    ]  # fmt: skip
     return [_standing(_with_features(plan, feature_weights), overwrite) for plan in made]
-
-
-def _plan(family: str, data: str, prefix: str, changes: Sequence[str]) -> Plan:
-    """With the recipe of the family's name, where one ships."""
-    values = recipes.load(family) if family in recipes.names() else {}
-    return Plan(run_name(prefix, family), data, values={**values, "family": family}, changes=changes)
 
 
 def _own(assignments: Sequence[str], family: str) -> list[str]:
@@ -172,6 +174,3 @@ def _train(plan: Plan) -> None:
     train_display.train(run)
     del run
     gc.collect()  # its optimizer, before the next one's
-
-
-__all__ = ["Budget", "plans", "run_folder", "run_name", "train"]

@@ -81,6 +81,9 @@ class Objective(nn.Module):
     stage: int = 1
     from_stage: int = 1
     last_onset: int = 1
+    against_opponent: tuple[str, ...] = (
+        "adversarial",
+    )  # losses that mean something else as soon as the other player moves
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalar losses by name."""

@@ -227,7 +227,10 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """The first player's losses under the averaged weights, mean over the validation pictures."""
+        """The first player's losses under the averaged weights, mean over the validation pictures.
+
+        "loss" says which epoch is best: it is their sum without those against an opponent that moves, unless there is no other.
+        """
         assert self.validation is not None
         sums: dict[str, float] = defaultdict(float)
         player: Any = self.players[0]
@@ -246,7 +249,8 @@ class Trainer:
             for name, value in shares.items():
                 total[name] += value
         self.watch.number(sum(total.values()), f"the validation after epoch {self.progress.epoch}")
-        return {"loss": sum(total.values()), **total}
+        comparable = [value for name, value in total.items() if name not in player.against_opponent]
+        return {"loss": sum(comparable or total.values()), **total}
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs."""
