@@ -114,6 +114,7 @@ def command(
     prefix, failed = prefix or data or "", {}
     if train:
         limit = compare_training.Budget(budget_images or 0, budget_cpu_minutes or 0.0)
+        assignments = (*assignments, *([f"training.device={device}"] if device != "auto" else []))
         planned = compare_training.plans(
             wanted, str(data), prefix, limit, assignments, recipe, feature_weights, overwrite
         )
