@@ -142,6 +142,14 @@ def test_the_gap_is_the_difference_of_mean_colourfulness():
     assert value.error == pytest.approx(differences.std() / np.sqrt(20), rel=0.3)
 
 
+def test_an_interval_does_not_reach_below_what_can_be():
+    random = np.random.default_rng(0)
+    truth, result = (rows_of(random.normal(size=(10, 3))) for _ in range(2))
+    assert SetMeasure("kid")(result, truth).interval[0] < 0
+    assert SetMeasure("fid")(rows_of(truth.all() + 0.01), truth).interval[0] == 0
+    assert SetMeasure("colourfulness-gap")(rows_of(truth.all() + 0.01), truth).interval[0] >= 0
+
+
 def test_diversity_is_the_mean_over_all_pairs_of_samples():
     samples = pictures(6, 18, 18).view(2, 3, 3, 18, 18)
     measure = Measure("de2000")

@@ -122,8 +122,6 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         yield from _about(entrant)
     every = replace(comparison.table, measures=comparison.measures, notes=comparison.notes)
     yield from about_metrics(every, comparison.missing)
-    notes = dict.fromkeys(note for entrant in comparison.entrants for note in entrant.table.notes)
-    yield from (note for note in notes if note not in comparison.table.notes)
     yield from (f"{name} is not in the table: {reason}" for name, reason in comparison.failed.items())
 
 

@@ -35,11 +35,12 @@ class Value:
     value: float
     error: float
     n: int
+    least: float = 0.0  # that it can be
 
     @property
     def interval(self) -> tuple[float, float]:
         """95%, by the standard error. A percentile interval would lie beside a Frechet value: resampling adds to its bias."""
-        return self.value - 1.96 * self.error, self.value + 1.96 * self.error
+        return max(self.least, self.value - 1.96 * self.error), self.value + 1.96 * self.error
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class SetMetric:
 
     `features` names the network whose features the rows are; without one they are each picture's colourfulness, (n, 1).
     `matched`: of results whose saturation was brought to the truth's. `biased`: its value falls as n grows.
+    `least`: that it can be.
     """
 
     function: Callable[[Rows, Rows, Array | None], Array]
@@ -56,6 +58,7 @@ class SetMetric:
     features: str | None = None
     matched: bool = False
     biased: bool = False
+    least: float = 0.0
     better: Better = "lower"
 
 
@@ -87,7 +90,7 @@ class SetMeasure:
             )
         weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
         value, again = self.metric.function(result, truth, None), self.metric.function(result, truth, weights)
-        return Value(float(value[0]), float(again.std(ddof=1)), n)
+        return Value(float(value[0]), float(again.std(ddof=1)), n, self.metric.least)
 
 
 def _frechet(result: Rows, truth: Rows, weights: Array | None) -> Array:
@@ -133,5 +136,5 @@ SET_METRICS.add("colourfulness-gap")(SetMetric(_gap, unit="levels", digits=1))
 for _channels in reversed(CHANNELS):
     _network, _end = f"inception-{_channels}", "" if _channels == CHANNELS[-1] else f"-{_channels}"
     SET_METRICS.add(f"fid{_end}")(SetMetric(_frechet, "1", 2, _network, biased=True))
-    SET_METRICS.add(f"kid{_end}")(SetMetric(_kernel, "1", 5, _network))
+    SET_METRICS.add(f"kid{_end}")(SetMetric(_kernel, "1", 5, _network, least=-np.inf))
     SET_METRICS.add(f"fid{_end}-matched")(SetMetric(_frechet, "1", 2, _network, matched=True, biased=True))
