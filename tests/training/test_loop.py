@@ -14,7 +14,7 @@ from tinct.config import from_dict, merge
 from tinct.training.ema import Ema
 from tinct.training.engine import uninterrupted
 from tinct.training.options import TrainConfig
-from tinct.training.progress import StepDone
+from tinct.training.progress import EpochDone, Progress, StepDone
 from tinct.training.rates import RATES
 from tinct.training.run import Run
 
@@ -128,3 +128,26 @@ def test_elsewhere_than_in_the_main_thread_nothing_is_held_back():
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+@pytest.mark.parametrize(("steps", "places"), [(4, [1, 2, 3, 4]), (25, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25])])
+def test_the_course_of_a_loss_through_an_epoch(steps, places):
+    """Means of tenths, against the losses themselves."""
+    progress, losses = Progress(), [1 / (step + 1) for step in range(steps)]
+    for step in range(1, steps + 1):
+        progress.step, progress.sums = step, {"loss": sum(losses[:step]), **({"late": 2.0} if step > 3 else {})}
+        progress.mark(steps)
+    course = progress.course()
+    assert course["step"] == places
+    parts = [losses[start:end] for start, end in zip([0, *places], places, strict=False)]
+    assert course["loss"] == pytest.approx([sum(part) / len(part) for part in parts])
+    progress.begin_epoch()
+    assert progress.course() == {"step": []}
+
+
+def test_the_history_has_the_course_of_every_term(toy, tiny):
+    run = started(toy, tiny, epochs=1)
+    row = next(record.row for record in run.trainer.run() if isinstance(record, EpochDone))
+    assert row["train_course"]["step"] == [1, 2, 3, 4]
+    for name, mean in {"loss": row["train_loss"], **row["train_terms"]}.items():
+        assert sum(row["train_course"][name]) / 4 == pytest.approx(mean)

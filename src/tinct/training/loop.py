@@ -122,6 +122,7 @@ class Trainer:
                 progress.pictures_seen += self.feed.pictures_per_step
                 progress.cpu_seconds += self._of_all_processes(time.process_time() - working)
                 progress.sums, progress.seconds = dict(sums), time.monotonic() - started
+                progress.mark(len(self.feed))
             yield StepDone(progress.epoch, progress.step, len(self.feed), sums["loss"] / progress.step)
             if stop:
                 raise KeyboardInterrupt
@@ -212,6 +213,7 @@ class Trainer:
             "val_loss": valid.pop("loss", None),
             "train_terms": train,
             "val_terms": valid,
+            "train_course": progress.course(),
             "learning_rate": self.rate(),
             "seconds": round(progress.seconds, 2),
             "pictures_per_second": round(progress.step * self.feed.pictures_per_step / max(progress.seconds, 1e-9), 2),
@@ -222,7 +224,7 @@ class Trainer:
             progress.best = value if best else progress.best
             progress.waiting = 0 if best else progress.waiting + 1
             progress.history.append({**row, "early_stop_counter": progress.waiting})
-            progress.epoch, progress.step, progress.seconds, progress.sums = progress.epoch + 1, 0, 0.0, {}
+            progress.begin_epoch()
         return EpochDone(progress.epoch - 1, progress.history[-1], best, self.stopped_early)
 
     @torch.no_grad()
@@ -283,3 +285,4 @@ class Trainer:
         if before != now and progress.step:  # the same pictures are done, in other steps
             steps, progress.step = progress.step, progress.step * before // now
             progress.sums = {name: total * progress.step / steps for name, total in progress.sums.items()}
+            progress.marks = []
