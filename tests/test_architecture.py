@@ -14,7 +14,7 @@ import tinct
 
 SOURCE = Path(tinct.__file__).parent
 FLOORS = [
-    {"errors", "registry", "config", "files", "level", "recipes"},
+    {"errors", "registry", "config", "files", "level", "recipes", "devices"},
     {"diffusion", "nets", "color", "images"},
     {"losses", "metrics", "data"},
     {"families"},

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from tinct import zoo
-from tinct.cli.common import chosen_device, chosen_values, device_option, schema_options
+from tinct.cli.common import chosen_values, device_option, schema_options
 from tinct.cli.photographs import photograph_options, picture_format, work_through
 from tinct.config import from_dict, leaves, override
+from tinct.devices import chosen_device
 from tinct.photo import PhotoOptions, colouring, plan
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tinct.config import Leaf
-from tinct.errors import ConfigError, unknown
+from tinct.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,18 +83,3 @@ def device_option(function: F) -> F:
     """Decorator: `--device`, for `chosen_device`."""
     text = "Where the model runs: cpu, cuda, mps, or auto, the best there is. [default: auto]"
     return click.option("--device", metavar="NAME", default="auto", help=text)(function)
-
-
-def chosen_device(name: str) -> str:
-    """The device that `--device` means; ConfigError when this machine has none of that name."""
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    available = [device for device, present in there.items() if present]
-    if name == "auto":
-        return available[0]
-    if name.partition(":")[0] not in there:
-        raise unknown("device", name, [*there, "auto"])
-    if name.partition(":")[0] not in available:
-        raise ConfigError(f"--device {name}: this machine has no such device. Available: {', '.join(available)}.")
-    return name

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from tinct.cli import compare_models, compare_output, compare_training
-from tinct.cli.common import chosen_device, chosen_values, device_option, schema_options, yes_option
+from tinct.cli.common import chosen_values, device_option, schema_options, yes_option
 from tinct.cli.measuring import Source, measuring_options, metrics_ready
 from tinct.cli.train_plan import Plan
 from tinct.config import from_dict, leaves, override
+from tinct.devices import chosen_device
 from tinct.evaluation import Protocol
 from tinct.families import FAMILIES, comparing
 from tinct.photo import PhotoOptions

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.markup import escape
 
 from tinct import figures, zoo
-from tinct.cli.common import chosen_device, chosen_values, console, device_option, schema_options
+from tinct.cli.common import chosen_values, console, device_option, schema_options
 from tinct.cli.measuring import (
     Pictures,
     Source,
@@ -29,6 +29,7 @@ from tinct.cli.measuring import (
 )
 from tinct.cli.pictures import sampling_of
 from tinct.config import from_dict, leaves, override
+from tinct.devices import chosen_device
 from tinct.errors import OutputError
 from tinct.evaluation import (
     Measured,

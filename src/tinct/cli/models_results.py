@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 
 from tinct import __version__, figures, zoo
-from tinct.cli.common import chosen_device, chosen_values, console, device_option, progress, schema_options
+from tinct.cli.common import chosen_values, console, device_option, progress, schema_options
 from tinct.cli.pictures import ListedPictures, SetPictures, sampling_of, weights_file
 from tinct.color import luma
 from tinct.config import from_dict, leaves, override
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import pictures_in
+from tinct.devices import chosen_device
 from tinct.errors import ConfigError, OutputError
 from tinct.evaluation import batches, spread
 from tinct.families import Colorizer

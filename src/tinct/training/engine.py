@@ -13,18 +13,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from tinct.errors import ConfigError, TinctError
+from tinct.devices import chosen_device
+from tinct.errors import TinctError
 from tinct.families import Batch
 from tinct.training.options import TrainingOptions
 
 
 def accelerator(options: TrainingOptions) -> Accelerator:
     """The engine for the chosen device and precision; ConfigError when the device is not there."""
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda: this machine has none that torch can use. Use --device cpu")
-    if options.device == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device mps: this machine has none that torch can use. Use --device cpu")
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not torch.cuda.is_available())
+    on_cpu = chosen_device(options.device, best=("cuda", "cpu")) == "cpu"  # mps has to be asked for
     half = options.precision == "bfloat16" or (options.precision == "auto" and has_bfloat16(on_cpu))
     AcceleratorState._reset_state(reset_partial_state=True)  # one process may train twice, each time in its own way
     return Accelerator(mixed_precision="bf16" if half else "no", cpu=on_cpu)
