@@ -29,7 +29,7 @@ class Taps(nn.Module):
 
     def walk(self, x: Tensor) -> Iterator[Tensor]:
         """The same, tap by tap, so that only one of them need be held."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no taps")
 
 
 class Chain(Taps):
