@@ -137,6 +137,27 @@ def test_karras_ladder_of_eight_steps_on_chroma():
     assert np.diff(roots) == pytest.approx([(0.1 ** (1 / 7) - 80 ** (1 / 7)) / 7] * 7, rel=1e-9)
 
 
+def test_logsnr_falls_by_one_factor_between_its_ends():
+    ratios = [level.ratio for level in ladder(Schedule.named("cosine", 1000), "logsnr", 9)[:-1]]
+    assert ratios == pytest.approx(np.geomspace(80, 0.03, 9), rel=1e-9)
+    assert ladder(Schedule.named("cosine", 1000), "logsnr", 1)[0].ratio == pytest.approx(80)
+
+
+def test_spacings_in_s_end_where_a_schedule_ends():
+    narrow = Schedule(torch.sigmoid(-2 * torch.linspace(log(0.5), log(5), 100, dtype=torch.float64)))
+    for spacing in ("karras", "logsnr"):
+        levels = ladder(narrow, spacing, 12)
+        assert (levels[0].ratio, levels[-2].ratio) == pytest.approx((5, 0.5))
+
+
+@pytest.mark.parametrize("spacing", ["karras", "logsnr"])
+def test_spacings_in_s_do_not_depend_on_the_schedule(spacing):
+    """Where it has those levels: only their t differs."""
+    linear, cosine = (ladder(Schedule.named(name, 1000), spacing, 30)[:-1] for name in ("linear", "cosine"))
+    assert [level.ratio for level in linear] == pytest.approx([level.ratio for level in cosine], rel=1e-9)
+    assert [level.t for level in linear] != pytest.approx([level.t for level in cosine], rel=0.01)
+
+
 def test_what_is_refused():
     schedule = Schedule.named("cosine", 20)
     for steps in (0, -1, 21):

@@ -124,9 +124,25 @@ def karras(
     schedule: Schedule, steps: int, *, low: float = 0.1, high: float = 80.0, rho: float = 7.0
 ) -> tuple[Level, ...]:
     """s from `high` to `low`, evenly spaced in its rho-th root (Karras et al. 2022, eq. 5), within the schedule's ends."""
-    ends = schedule.log_ratio[[0, -1]].exp().tolist()
-    low, high = (min(max(end, ends[0]), ends[1]) for end in (low, high))
+    low, high = _within(schedule, low), _within(schedule, high)
     roots = [
         high ** (1 / rho) + index / max(steps - 1, 1) * (low ** (1 / rho) - high ** (1 / rho)) for index in range(steps)
     ]
     return tuple(schedule.at_ratio(root**rho) for root in roots)
+
+
+@SPACINGS.add("logsnr")
+def logsnr(schedule: Schedule, steps: int, *, low: float = 0.03, high: float = 80.0) -> tuple[Level, ...]:
+    """s from `high` to `low`, each the same factor below the one before (Lu et al. 2022, 2206.00927, section 3.4).
+
+    Its ends are not the schedule's own, where steps would be spent on what is decided already. From s = `low` the last step, to
+    s = 0, takes at most 0.30 s from the deviation of any component: at 0.03 that is one level of 8 bits. Pure noise at s = `high`
+    lacks d^2 / (2 s^2) of a deviation d: at 80 less than 3%, even of the mean brightness of a 64 px picture (d = 19).
+    """
+    low, high = _within(schedule, low), _within(schedule, high)
+    return tuple(schedule.at_ratio(high * (low / high) ** (index / max(steps - 1, 1))) for index in range(steps))
+
+
+def _within(schedule: Schedule, ratio: float) -> float:
+    lowest, highest = schedule.log_ratio[[0, -1]].exp().tolist()
+    return float(min(max(ratio, lowest), highest))
