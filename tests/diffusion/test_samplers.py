@@ -1,32 +1,45 @@
 """The contract of samplers, over the registry: at 1, 2, 3, 30 and T steps, on every schedule and spacing."""
 
-from itertools import product
+from collections.abc import Iterator
+from itertools import pairwise, product
 
 import pytest
 import torch
 from torch import Tensor
 
-from tinct.diffusion import CLEAN, SAMPLERS, SCHEDULES, SPACINGS, Level, Schedule, ladder, sampler_options
+from tinct.diffusion import (
+    CLEAN,
+    SAMPLERS,
+    SCHEDULES,
+    SPACINGS,
+    Level,
+    Schedule,
+    Step,
+    evaluations,
+    ladder,
+    sampler_options,
+)
 from tinct.errors import UnknownName
 
 T = 60
 SHAPE = (2, 3, 4, 5)
 
 
-def walk(name: str, levels, denoise, **options) -> list:
+def walk(name: str, levels, denoise, **options) -> Iterator[Step]:
     generator = torch.Generator().manual_seed(0)
 
     def randn(like: Tensor) -> Tensor:
         assert like.shape == SHAPE
         return torch.randn(like.shape, generator=generator)
 
-    return list(SAMPLERS[name](denoise, randn(torch.empty(SHAPE)), levels, randn=randn, **options))
+    return SAMPLERS[name](denoise, randn(torch.empty(SHAPE)), levels, randn=randn, **options)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 30, T])
 @pytest.mark.parametrize(("name", "schedule", "spacing"), list(product(SAMPLERS, SCHEDULES, SPACINGS)))
 def test_contract(name, schedule, spacing, steps):
     levels, seen, given = ladder(Schedule.named(schedule, T), spacing, steps), [], []
+    stops = []  # how often it had been evaluated when each step was done
 
     def denoise(x_t: Tensor, level: Level) -> Tensor:
         assert x_t.shape == SHAPE
@@ -34,14 +47,28 @@ def test_contract(name, schedule, spacing, steps):
         given.append(torch.tanh(x_t))
         return given[-1]
 
-    records = walk(name, levels, denoise)
+    records = []
+    for step in walk(name, levels, denoise):
+        records.append(step)
+        stops.append(len(seen))
     assert [(step.done, step.total) for step in records] == [(done, steps) for done in range(1, steps + 1)]
-    assert seen == list(levels[:-1])  # each level once, none re-derived
-    for step, x_0 in zip(records, given, strict=True):
+    assert len(seen) == evaluations(name, steps)
+    for step, start, stop, ends in zip(records, [0, *stops], stops, pairwise(levels), strict=False):
+        assert seen[start] is ends[0]  # each step begins at its own level, none re-derived
+        assert all(level is ends[1] and level.sigma > 0 for level in seen[start + 1 : stop])  # and may look at its end
         assert step.x_t.shape == step.x_0.shape == SHAPE
         assert step.x_t.isfinite().all()
-        assert torch.equal(step.x_0, x_0)
+        assert torch.equal(step.x_0, given[start])
     torch.testing.assert_close(records[-1].x_t, records[-1].x_0, rtol=0, atol=1e-6)
+
+
+def test_evaluations():
+    """Of those that evaluate more than once in a step; all others once."""
+    more = {"heun": 19}
+    assert {name: evaluations(name, 10) for name in SAMPLERS} == dict.fromkeys(SAMPLERS, 10) | more
+    assert {evaluations(name, 1) for name in SAMPLERS} == {1}
+    with pytest.raises(UnknownName, match=r"unknown sampler 'hoin'"):
+        evaluations("hoin", 10)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -57,7 +84,7 @@ def test_a_sampler_is_lazy(name):
     steps = SAMPLERS[name](denoise, torch.zeros(SHAPE), levels, randn=torch.zeros_like)
     assert len(calls) == 0
     next(steps)
-    assert len(calls) == 1
+    assert len(calls) == evaluations(name, 10) - evaluations(name, 9)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -73,8 +100,8 @@ def test_a_perfect_denoiser_gives_the_picture_whatever_the_noise(name):
     picture = torch.rand(SHAPE)
     for steps in (1, 7):
         levels = ladder(Schedule.named("chroma", T), "karras", steps)
-        records = walk(name, levels, lambda x_t, level: picture)
-        torch.testing.assert_close(records[-1].x_t, picture, rtol=0, atol=1e-5)
+        *_, last = walk(name, levels, lambda x_t, level: picture)
+        torch.testing.assert_close(last.x_t, picture, rtol=0, atol=1e-5)
 
 
 NOISY = {"ddpm": {}, "ddpm-large": {}, "ddim": {"eta": 0.5}}

@@ -1,9 +1,12 @@
-"""Diffusion from scratch: levels (schedules, ladders), process (forward, targets), samplers."""
+"""Diffusion from scratch: levels (schedules, ladders), process (forward, targets), samplers. Importing it registers them all."""
 
 from tinct.diffusion.levels import SCHEDULES, SPACINGS, Schedule, ladder
 from tinct.diffusion.process import TARGETS, diffuse
-from tinct.diffusion.samplers import SAMPLERS, Step, sampler_options
+from tinct.diffusion.samplers import SAMPLERS, Step, evaluations, sampler_options
 from tinct.level import CLEAN, Level
+from tinct.registry import discover
+
+discover(__name__)
 
 __all__ = [
     "CLEAN",
@@ -15,6 +18,7 @@ __all__ = [
     "Schedule",
     "Step",
     "diffuse",
+    "evaluations",
     "ladder",
     "sampler_options",
 ]

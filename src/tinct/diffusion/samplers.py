@@ -1,7 +1,8 @@
 """Samplers: each a generator that walks a ladder of levels from noise to a picture.
 
 Legend: level -> lower is one step down the ladder; denoise(x_t, level) gives the network's x_0.
-A sampler knows no network, picture or condition. To add one: write the generator, register it.
+A sampler knows no network, picture or condition. To add one: write the generator, register it, in any file of this package.
+Here are those that look at one step alone; `multistep` has those that remember.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import expm1, log, sqrt
-from typing import Any
+from math import sqrt
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -34,7 +35,26 @@ Denoise = Callable[[Tensor, Level], Tensor]
 Randn = Callable[[Tensor], Tensor]  # unit Gaussian noise like its argument
 Sampler = Callable[..., Iterator[Step]]  # (denoise, x_T, ladder, *, randn, **options)
 
+S = TypeVar("S", bound=Sampler)
+
 SAMPLERS: Registry[Sampler] = Registry("sampler")
+_EVALUATIONS: dict[Sampler, Callable[[int], int]] = {}  # of those that don't evaluate just once in every step
+
+
+def evaluates(count: Callable[[int], int]) -> Callable[[S], S]:
+    """Decorator: says how often a sampler of so many steps calls `denoise`. One that says nothing calls it once per step."""
+
+    def declare(sampler: S) -> S:
+        _EVALUATIONS[sampler] = count
+        return sampler
+
+    return declare
+
+
+def evaluations(name: str, steps: int) -> int:
+    """How often the sampler `name` calls `denoise` in `steps` steps: what it costs, in passes of the network."""
+    count = _EVALUATIONS.get(SAMPLERS[name])
+    return count(steps) if count else steps
 
 
 def sampler_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,17 +110,18 @@ def ddim(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn
         yield Step(done, len(ladder) - 1, x_t, x_0)
 
 
-@SAMPLERS.add("dpm++2m")
-def dpm_solver_2m(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
-    """DPM-Solver++ 2M: linear multistep in the half log-SNR, order 2 (Lu et al. 2022, 2211.01095, algorithm 2)."""
-    previous: tuple[Tensor, float] | None = None  # x_0 and h of the step before
+@SAMPLERS.add("heun")
+@evaluates(lambda steps: 2 * steps - 1)
+def heun(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
+    """Heun's method on d(x_t / alpha) = eps ds, order 2, without churn (Karras et al. 2022, 2206.00364, algorithm 1).
+
+    A step goes along the mean of eps at its two ends, so every step but the last evaluates twice. Step.x_0 is from its beginning.
+    """
     for done, (level, lower) in enumerate(pairwise(ladder), 1):
         x_0 = denoise(x_t, level)
-        if lower.sigma == 0:
-            x_t = x_0
-        else:
-            h = log(level.ratio) - log(lower.ratio)
-            estimate = x_0 if previous is None else x_0 + (x_0 - previous[0]) * (h / (2 * previous[1]))
-            x_t = lower.sigma / level.sigma * x_t - lower.alpha * expm1(-h) * estimate
-            previous = x_0, h
+        eps = (x_t - level.alpha * x_0) / level.sigma
+        x_t = lower.alpha * x_0 + lower.sigma * eps
+        if lower.sigma > 0:
+            ahead = (x_t - lower.alpha * denoise(x_t, lower)) / lower.sigma
+            x_t = x_t + (lower.sigma - lower.alpha * level.ratio) / 2 * (ahead - eps)
         yield Step(done, len(ladder) - 1, x_t, x_0)
