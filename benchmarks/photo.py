@@ -73,7 +73,7 @@ def measured(source: Path, name: str, runs: int) -> dict[str, object]:
     from tinct.photo import PhotoOptions, colouring, plan, run
     from tinct.photo.runs import Done
 
-    model = zoo.load(name)
+    model = zoo.colorizer(zoo.load(name))
     todo = plan([source], source.with_name("coloured.jpg"), label="colour")
     work = colouring(model, PhotoOptions())
     run_seconds = []

@@ -20,7 +20,7 @@ FLOORS = [
     {"families"},
     {"weights"},
     {"zoo", "figures"},
-    {"training", "evaluation", "photo"},
+    {"training", "evaluation", "photo", "generation"},
     {"web"},
     {"cli"},
 ]

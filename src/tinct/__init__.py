@@ -11,7 +11,7 @@ if typing.TYPE_CHECKING:
 
     from PIL import Image
 
-    from tinct.families import Colorizer
+    from tinct.families import Colorizer, Model, PictureGenerator
 
 __version__ = "0.1.0"
 
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def load(name: str = "photo") -> Colorizer:
+def load(name: str = "photo") -> Model:
     """The model of a name (see `tinct models`), a run folder or a weights file, on the CPU. The last one stays loaded."""
     from tinct import zoo
 
@@ -29,7 +29,7 @@ def load(name: str = "photo") -> Colorizer:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(path: str, changed: int) -> Colorizer:
+def _loaded(path: str, changed: int) -> Model:
     """The model of a file as it was changed last."""
     from tinct import zoo
 
@@ -50,9 +50,27 @@ def colorize(
     """
     import warnings
 
+    from tinct import zoo
     from tinct.photo import coloured_image
 
-    image, notes = coloured_image(load(model) if isinstance(model, str) else model, photo, **options)
+    image, notes = coloured_image(zoo.colorizer(load(model)) if isinstance(model, str) else model, photo, **options)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return image
+
+
+def generate(
+    count: int = 1, *, model: str | PictureGenerator, **options: int | float | str | None
+) -> list[Image.Image]:
+    """Pictures made from noise, RGB: the k-th is the same for the same seed, however many are made.
+
+    Options are those of `tinct.generation.GenerateOptions`: label, guidance, steps, sampler, spacing, eta, temperature, seed.
+    """
+    from PIL import Image
+
+    from tinct import generation, zoo
+    from tinct.config import from_dict
+
+    generator = zoo.generator(load(model)) if isinstance(model, str) else model
+    chosen = from_dict(generation.GenerateOptions, options)
+    return [Image.fromarray(made.picture) for made in generation.generate(generator, range(1, count + 1), chosen)]

@@ -50,6 +50,18 @@ def sheet(
     _save(paper, path)
 
 
+def grid(pictures: Sequence[Rgb], path: Path, *, columns: int, scale: int = 1) -> None:
+    """A sheet of pictures of one size without titles, line by line. `scale` repeats each pixel. Without any: ValueError."""
+    if not pictures:
+        raise ValueError("a grid needs at least one picture")
+    cells = [_cell(picture, scale, None) for picture in pictures]
+    gap, (width, height) = 2 * scale, cells[0].size
+    paper = Image.new("RGB", (columns * (width + gap) + gap, -(-len(cells) // columns) * (height + gap) + gap), _PAPER)
+    for index, cell in enumerate(cells):
+        paper.paste(cell, (gap + index % columns * (width + gap), gap + index // columns * (height + gap)))
+    _save(paper, path)
+
+
 def reduced(picture: Rgb, side: int) -> Rgb:
     """The picture with its longer side at most `side` pixels, for a sheet."""
     return np.asarray(_cell(picture, 1, side))

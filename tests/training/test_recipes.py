@@ -38,7 +38,9 @@ def test_a_recipe_trains(name, toy, feature_weights):
 
 
 def test_the_recipes_that_are_documented_ship():
-    assert {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison"} <= set(recipes.names())
+    assert {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison", "mnist"} <= set(
+        recipes.names()
+    )
 
 
 def test_a_loss_of_a_stage_that_never_comes_is_refused(toy, feature_weights):

@@ -46,6 +46,6 @@ def command(
     todo = plan(photographs, out, label="colour", format=picture_format(format))
     chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
     place = chosen_device(device)
-    colorizer = zoo.load(model).to(place)
+    colorizer = zoo.colorizer(zoo.load(model)).to(place)
     work = colouring(colorizer, chosen, quality=quality, force=force, max_megapixels=max_megapixels)
     return work_through(todo, work, "coloured")

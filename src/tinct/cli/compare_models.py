@@ -16,10 +16,10 @@ from tinct.cli.pictures import sampling_of, weights_file
 from tinct.config import from_dict
 from tinct.errors import ConfigError, DataError, WeightsError
 from tinct.evaluation import Comparison, Entrant, Measured, Protocol, Table, compare, evaluate
-from tinct.families import Colorizer, comparing
+from tinct.families import Colorizer, comparing, sampling_options
 from tinct.images import Samples
 from tinct.metrics import Prepared
-from tinct.photo import PhotoOptions, colour_batch, sampling_options
+from tinct.photo import PhotoOptions, colour_batch
 from tinct.training import budget
 from tinct.training.folder import CONFIG, stored_config
 from tinct.training.options import TrainingOptions
@@ -72,7 +72,7 @@ def look_at(found: Sequence[Entry], given: Mapping[str, Any], base: Protocol) ->
 
     given: the sampling options that were set; ConfigError for one that no model has.
     """
-    known = [_known(entry, zoo.load(str(entry.weights)), given, base) for entry in found]
+    known = [_known(entry, zoo.colorizer(zoo.load(str(entry.weights))), given, base) for entry in found]
     for name, value in given.items():
         if not any(getattr(one.options, name) == value for one in known):
             raise ConfigError(
@@ -120,7 +120,7 @@ def measured(
 
 
 def _measure(one: Known, pictures: Any, ready: Prepared, device: str) -> tuple[Table, dict[str, list[Samples]]]:
-    model = zoo.load(str(one.entry.weights)).to(device)
+    model = zoo.colorizer(zoo.load(str(one.entry.weights))).to(device)
     places = set(np.linspace(0, len(pictures) - 1, num=min(SHEET_PICTURES, len(pictures)), dtype=int).tolist())
 
     def colour(grays: list[Samples], seeds: list[int]) -> list[Samples]:

@@ -99,7 +99,7 @@ def command(
     targets = _targets(out, sheet, json_file)
     options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
     source = Source.of(data, split, images, inside, first, max_megapixels)
-    model = zoo.load(name).to(chosen_device(device))
+    model = zoo.colorizer(zoo.load(name)).to(chosen_device(device))
     ready = metrics_ready(names, feature_weights)
     protocol = Protocol(
         min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size, model=model.name,

@@ -16,10 +16,11 @@ from tinct.errors import TinctError
 COMMANDS = {
     "import": ("import_", "Bring an image set into imageData/ (Tiny ImageNet, a folder, pairs, MNIST)."),
     "prepare": ("prepare", "Make an imported set ready for training in npzData/."),
-    "train": ("train", "Train a colorizer on a prepared set."),
+    "train": ("train", "Train a model on a prepared set."),
     "models": ("models", "List and show models, bundled and your own."),
     "colorize": ("colorize", "Colour photographs at full resolution."),
     "gray": ("gray", "Make gray versions of pictures, or recover the scan from its coloured version."),
+    "generate": ("generate", "Make pictures from noise with a model of your own."),
     "evaluate": ("evaluate", "Measure a model on pictures, beside the baselines."),
     "compare": ("compare", "Compare models, or train and compare every family, under one protocol."),
 }

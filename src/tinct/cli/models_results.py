@@ -70,7 +70,7 @@ def results(
         raise ConfigError("--data and --images: say only one of them")
     options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
     weights = weights_file(name, epoch)
-    model = zoo.load(str(weights)).to(chosen_device(device))
+    model = zoo.colorizer(zoo.load(str(weights))).to(chosen_device(device))
     pictures, source = _listed(images, first) if images else _tested(model, data, first)
     target = _target(model.name)
     with replacing_folder(target) as folder:

@@ -70,7 +70,7 @@ def train(run: Run) -> None:
                 live.text("Generating samples…")
     what = "validation" if run.trainer.validation else "training"
     say(f"Done. Best {what} loss {run.trainer.progress.best:.4f}. The model is {run.folder.name}:")
-    say(f"  tinct colorize photo.jpg --model {run.folder.name}")
+    say(f"  {run.model.command} --model {run.folder.name}")
 
 
 class _Live:

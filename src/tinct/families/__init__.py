@@ -1,9 +1,34 @@
 """Model families: method x backbone. Importing the package registers them all."""
 
 from tinct.diffusion.noise import generators_for
-from tinct.families.base import FAMILIES, Batch, Colorizer, Comparing, Family, Objective, comparing
+from tinct.families.base import (
+    FAMILIES,
+    Batch,
+    Colorizer,
+    Comparing,
+    Family,
+    Model,
+    Objective,
+    PictureGenerator,
+    comparing,
+)
+from tinct.families.sampling import SamplingOptions, chosen_sampling, sampling_options
 from tinct.registry import discover
 
 discover(__name__)
 
-__all__ = ["FAMILIES", "Batch", "Colorizer", "Comparing", "Family", "Objective", "comparing", "generators_for"]
+__all__ = [
+    "FAMILIES",
+    "Batch",
+    "Colorizer",
+    "Comparing",
+    "Family",
+    "Model",
+    "Objective",
+    "PictureGenerator",
+    "SamplingOptions",
+    "chosen_sampling",
+    "comparing",
+    "generators_for",
+    "sampling_options",
+]

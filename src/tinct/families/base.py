@@ -1,4 +1,4 @@
-"""What everybody downstream sees of a model family: Colorizer, Objective, Family, and the table of them."""
+"""What everybody downstream sees of a model family: its models, Objective, Family, and the table of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
+from tinct.color import compose, luma
+from tinct.diffusion.noise import generators_for
 from tinct.diffusion.samplers import Step
 from tinct.registry import Registry
 
@@ -22,19 +26,34 @@ class Batch:
     generators: Sequence[Generator]  # one per picture, on the CPU: what is drawn does not depend on the batch
 
 
-class Colorizer(nn.Module):
-    """A model that colours. Subclasses hold its networks, nothing that only training needs.
+class Model(nn.Module):
+    """What is trained and kept. Subclasses hold its networks, nothing that only training needs.
 
-    `working_size` is the short side in pixels of the gray it was made for, `multiple` what each side must divide by.
+    `working_size` is the short side in pixels of the pictures it was made for, `multiple` what each side must divide by.
     """
 
     working_size: int
     multiple: int
-    draws: int = 1  # of how many samples its default picture is the medoid
-    varies: bool = True  # whether another generator gives another picture
     options: Any  # the family's frozen dataclass that it was built from
     name: str = "unnamed"
     header: dict[str, Any]  # what its weights say of themselves: see `weights`
+    command: str  # that shows what it does, to be followed by --model
+
+    def examples(self, rgb: Tensor) -> dict[str, Tensor]:
+        """Columns of pictures by title, uint8 (N, 3, H, W) each, that show what it can, given some pictures of its set."""
+        raise TypeError(f"{type(self).__name__} has no pictures to show")
+
+    def stages(self) -> list[nn.Module]:
+        """The parts that are worth compiling, each on its own."""
+        return [self]
+
+
+class Colorizer(Model):
+    """A model that colours."""
+
+    command = "tinct colorize photo.jpg"
+    draws: int = 1  # of how many samples its default picture is the medoid
+    varies: bool = True  # whether another generator gives another picture
 
     def sample(self, gray: Tensor, *, generators: Sequence[Generator], **options: Any) -> Iterator[Step]:
         """Colours a batch: yields a Step per step, the last one's x_0 is the result, in the units of `cbcr`.
@@ -48,9 +67,40 @@ class Colorizer(nn.Module):
         """Chroma (B, 2, h, w) in levels that a Step's x_0 stands for; h, w may be a whole fraction of the gray's."""
         raise TypeError(f"{type(self).__name__} has no chroma")
 
-    def stages(self) -> list[nn.Module]:
-        """The parts that are worth compiling, each on its own."""
-        return [self]
+    def examples(self, rgb: Tensor) -> dict[str, Tensor]:
+        """See Model: the gray, one sample, and the truth."""
+        gray = luma(rgb)
+        levels = gray.float().to(next(self.parameters()).device)
+        *_, last = self.sample(levels, generators=generators_for(range(len(rgb))))
+        chroma = F.interpolate(self.cbcr(last.x_0, levels).cpu(), gray.shape[-2:], mode="bicubic")
+        return {"gray": gray.expand(-1, 3, -1, -1), "sample": compose(gray, chroma).to(torch.uint8), "truth": rgb}
+
+
+class PictureGenerator(Model):
+    """A model that makes pictures from noise, of one of its `classes` where it has some."""
+
+    command = "tinct generate --sheet samples.png"
+    classes: int = 0
+
+    def sample(
+        self, *, generators: Sequence[Generator], labels: Tensor | None = None, **options: Any
+    ) -> Iterator[Step]:
+        """Makes a picture per generator: yields a Step per step, the last one's x_0 is the result.
+
+        labels (B,) are classes, -1 = any. Other options are the family's own; None takes the model's default.
+        """
+        raise TypeError(f"{type(self).__name__} does not sample")
+
+    def pictures(self, x_0: Tensor) -> Tensor:
+        """What network units (B, C, H, W) look like: uint8 RGB (B, 3, H, W)."""
+        raise TypeError(f"{type(self).__name__} has no pictures")
+
+    def examples(self, rgb: Tensor) -> dict[str, Tensor]:
+        """See Model: eight samples of each class, or a column for each of the pictures given."""
+        titles, count = range(self.classes or len(rgb)), 8
+        labels = torch.tensor([label for label in titles for _ in range(count)]) if self.classes else None
+        *_, last = self.sample(generators=generators_for(range(len(titles) * count)), labels=labels)
+        return dict(zip(map(str, titles), torch.split(self.pictures(last.x_0).cpu(), count), strict=True))
 
 
 def unit_gray(gray: Tensor) -> Tensor:
@@ -120,12 +170,12 @@ class Family(Protocol):
     Options: type  # a frozen dataclass: the model's part of the schema
     Losses: type[Losses]
 
-    def build(self, options: Any) -> Colorizer:
+    def build(self, options: Any) -> Model:
         """The model, freshly initialized from the global random state."""
         ...
 
     def objectives(
-        self, model: Colorizer, losses: Any, categories: int, feature_weights: Path | None = None
+        self, model: Any, losses: Any, categories: int, feature_weights: Path | None = None
     ) -> list[Objective]:
         """The players that train it on a set of so many categories: one for most, two for an adversarial family.
 

@@ -21,6 +21,7 @@ from tinct.families.base import FAMILIES, Batch, Colorizer, Comparing, Losses, O
 from tinct.families.diffusion import (
     DdimOptions,
     DiffusionColorizer,
+    DiffusionModel,
     DiffusionOptions,
     SplitOptions,
     repeated,
@@ -31,12 +32,22 @@ from tinct.nets.base import Features
 
 
 @dataclass(frozen=True)
-class DiffusionLosses:
+class Weighting:
+    """How much the noise levels count."""
+
+    weighting: str = option("none", "of noise levels in the mean squared error", choices=lambda: list(WEIGHTINGS))
+    snr_gamma: float = option(5.0, "the signal-to-noise ratio that min-snr cuts at", low=1e-3)
+
+    def feature_networks(self) -> list[str]:
+        """See Losses: none."""
+        return []
+
+
+@dataclass(frozen=True)
+class DiffusionLosses(Weighting):
     """What is minimized besides the options of the model."""
 
     mse: float = option(1.0, "weight of the mean squared error of the prediction; 0 = off", low=0.0)
-    weighting: str = option("none", "of noise levels in the mean squared error", choices=lambda: list(WEIGHTINGS))
-    snr_gamma: float = option(5.0, "the signal-to-noise ratio that min-snr cuts at", low=1e-3)
     perceptual: PerceptualOptions = PerceptualOptions()
     adversarial: AdversarialOptions = AdversarialOptions()
 
@@ -46,13 +57,46 @@ class DiffusionLosses:
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class Drawn:
     """What the network gave at the levels that were drawn: all (B K, C, h, w) but the level."""
 
     prediction: Tensor
     wanted: Tensor
     x_t: Tensor
     level: Level
+
+
+def drawn(model: DiffusionModel, batch: Batch, x_0: Tensor, features: Features) -> Drawn:
+    """Prediction and target at K levels per picture, one from each K-th of the schedule."""
+    count = model.options.levels_per_picture
+    strata = (torch.arange(count) + rand(batch.generators, count)) / count
+    t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
+    eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
+    x_0, labels = x_0.repeat_interleave(count, dim=0), _labels(model, batch).repeat_interleave(count)
+    level = model.schedule.levels(t)
+    x_t = diffuse(x_0, eps, level)
+    prediction = model.network(x_t, level, repeated(features, count), labels)
+    return Drawn(prediction, model.target.of(x_0, eps, level), x_t, level)
+
+
+def _labels(model: DiffusionModel, batch: Batch) -> Tensor:
+    """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
+    if not model.options.classes:
+        return batch.labels
+    hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
+    return batch.labels.masked_fill(hidden, -1)
+
+
+def squared_error(model: DiffusionModel, losses: Weighting, of: Drawn) -> Tensor:
+    """Of the prediction, its noise levels weighted (Ho et al. 2020, eq. 14)."""
+    weight = WEIGHTINGS[losses.weighting](of.level, model.target, losses.snr_gamma)
+    return (weight * (of.prediction - of.wanted).square()).mean()
+
+
+def check_classes(model: DiffusionModel, categories: int) -> None:
+    """ConfigError for a model of fewer classes than its set has categories."""
+    if 0 < model.options.classes < categories:
+        raise ConfigError(f"classes = {model.options.classes}: the set has {categories} categories; 0 = none")
 
 
 class Denoising(Judged):
@@ -68,8 +112,7 @@ class Denoising(Judged):
     def __init__(self, model: DiffusionColorizer, losses: DiffusionLosses, categories: int, judges: Judges) -> None:
         super().__init__(model.space, {"mse": losses.mse}, judges)
         self.model, self.losses = model, losses
-        if 0 < model.options.classes < categories:
-            raise ConfigError(f"classes = {model.options.classes}: the set has {categories} categories; 0 = none")
+        check_classes(model, categories)
         width, weighted = model.network.summary_width, model.options.category_weight > 0
         if weighted and not width:
             raise ConfigError(
@@ -84,10 +127,10 @@ class Denoising(Judged):
         model, options, gray = self.model, self.model.options, luma(batch.rgb).float()
         x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
         features = model.network.encode(unit_gray(gray))
-        drawn = self._drawn(batch, x_0, features)
-        losses = self._error(drawn)
+        at = drawn(model, batch, x_0, features)
+        losses = {"mse": self.losses.mse * squared_error(model, self.losses, at)} if self.losses.mse else {}
         if self.judging:
-            losses |= self.judged(self._estimate(drawn), x_0, gray, trust(drawn.level))
+            losses |= self.judged(self._estimate(at), x_0, gray, trust(at.level))
         mean = model.network.mean(features)
         if mean is not None:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
@@ -96,35 +139,10 @@ class Denoising(Judged):
             losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
         return losses
 
-    def _error(self, drawn: _Drawn) -> dict[str, Tensor]:
-        if not self.losses.mse:
-            return {}
-        weight = WEIGHTINGS[self.losses.weighting](drawn.level, self.model.target, self.losses.snr_gamma)
-        return {"mse": self.losses.mse * (weight * (drawn.prediction - drawn.wanted).square()).mean()}
-
-    def _estimate(self, drawn: _Drawn) -> Tensor:
+    def _estimate(self, at: Drawn) -> Tensor:
         """The x_0 that the prediction stands for."""
-        limit = self.model.space.limit
-        return self.model.target.x_0(drawn.prediction, drawn.x_t, drawn.level).clamp(-limit, limit)
-
-    def _drawn(self, batch: Batch, x_0: Tensor, features: Features) -> _Drawn:
-        """Prediction and target at K levels per picture, one from each K-th of the schedule."""
-        model, count = self.model, self.model.options.levels_per_picture
-        strata = (torch.arange(count) + rand(batch.generators, count)) / count
-        t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
-        eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
-        x_0, labels = x_0.repeat_interleave(count, dim=0), self._labels(batch).repeat_interleave(count)
-        level = model.schedule.levels(t)
-        x_t = diffuse(x_0, eps, level)
-        prediction = model.network(x_t, level, repeated(features, count), labels)
-        return _Drawn(prediction, model.target.of(x_0, eps, level), x_t, level)
-
-    def _labels(self, batch: Batch) -> Tensor:
-        """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
-        if not self.model.options.classes:
-            return batch.labels
-        hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
-        return batch.labels.masked_fill(hidden, -1)
+        limit = self.model.limit
+        return self.model.target.x_0(at.prediction, at.x_t, at.level).clamp(-limit, limit)
 
 
 class DiffusionFamily:

@@ -1,4 +1,4 @@
-"""Conditional diffusion: a denoiser takes noise off colour, step by step, given the gray photograph.
+"""Diffusion: a denoiser takes noise off a picture, step by step; off its colour, given the gray photograph.
 
 Legend as in `tinct.diffusion`: x_0 colour in network units, x_t = alpha x_0 + sigma eps.
 """
@@ -27,29 +27,35 @@ from tinct.diffusion import (
 )
 from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
-from tinct.families.base import Colorizer, samples_of_each, unit_gray
+from tinct.families.base import Colorizer, Model, samples_of_each, unit_gray
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
 
 @dataclass(frozen=True)
-class DiffusionOptions:
-    """A diffusion colorizer; the defaults are the classic one: 4 channels in, 3 out, noise predicted."""
+class WalkOptions:
+    """What every diffusion model has; the defaults are the classic one: noise predicted, 1000 levels of a cosine schedule."""
 
     space: str = option("rgb", "colour space", choices=lambda: list(SPACES))
     backbone: str = option("unet", "network", choices=lambda: list(DENOISERS))
     network: Any = variant("backbone", lambda name: DENOISERS[name].Options, "shape of the network")
-    classes: int = option(0, "classes to condition on besides the photograph; 0 = none", low=0)
+    classes: int = option(0, "classes to condition on; 0 = none", low=0)
     size: int = option(64, "short side of the picture that the model sees, px", low=8)
     timesteps: int = option(1000, "T, the number of noise levels", low=1)
     schedule: str = option("cosine", "noise schedule", choices=lambda: list(SCHEDULES))
     target: str = option("eps", "what the network predicts", choices=lambda: list(TARGETS))
-    levels_per_picture: int = option(1, "noise levels trained on per pass of the encoder", low=1)
-    mean_weight: float = option(0.25, "weight of the mean head's loss, where the network has that head", low=0.0)
-    category_weight: float = option(0.0, "weight of guessing the category, a help in training; 0 = off", low=0.0)
+    levels_per_picture: int = option(1, "noise levels trained on per picture, its features computed once", low=1)
     sampler: str = option("ddpm", "default sampler", choices=lambda: list(SAMPLERS))
     spacing: str = option("uniform", "default spacing of the sampler's steps", choices=lambda: list(SPACINGS))
     steps: int = option(50, "default number of sampling steps", low=1)
+
+
+@dataclass(frozen=True)
+class DiffusionOptions(WalkOptions):
+    """A diffusion colorizer; by default the classic one: 4 channels in, 3 out."""
+
+    mean_weight: float = option(0.25, "weight of the mean head's loss, where the network has that head", low=0.0)
+    category_weight: float = option(0.0, "weight of guessing the category, a help in training; 0 = off", low=0.0)
     draws: int = option(1, "a coloured picture is by default the medoid of so many samples", low=1)
 
 
@@ -80,17 +86,69 @@ def repeated(features: Features, count: int) -> Features:
     return tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
 
 
-class DiffusionColorizer(Colorizer):
+class DiffusionModel(Model):
+    """A denoiser on a schedule, and the walk from noise down a ladder of its levels."""
+
+    def __init__(self, options: WalkOptions, channels: int, limit: float, given: int) -> None:
+        """Of x_0 in so many channels, within +-limit; `given` channels of something else besides."""
+        super().__init__()
+        self.options, self.header, self.limit = options, {}, limit
+        self.target = TARGETS[options.target]
+        self.schedule = Schedule.named(options.schedule, options.timesteps)
+        self.network = DENOISERS[options.backbone](options.network, channels, options.classes, given)
+        self.working_size, self.multiple = options.size, self.network.multiple
+        ladder(self.schedule, options.spacing, options.steps)  # defaults that can't be walked are refused here
+
+    def walk(
+        self,
+        mean: Tensor,
+        features: Features,
+        labels: Tensor | None,
+        generators: Sequence[Generator],
+        *,
+        steps: int | None = None,
+        sampler: str | None = None,
+        spacing: str | None = None,
+        eta: float | None = None,
+        temperature: float = 1.0,
+        guidance: float = 1.0,
+    ) -> Iterator[Step]:
+        """From alpha mean + sigma noise, a mean (B, C, h, w): from pure noise at a finite level, pictures would be pulled to 0.
+
+        None means the model's default; `eta` is for samplers that have it; `temperature` scales the noise. `guidance` g goes
+        from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
+        with g = 1 + w).
+        """
+        name = sampler or self.options.sampler
+        options = sampler_options(name, {"eta": eta})
+        levels = ladder(self.schedule, spacing or self.options.spacing, self.options.steps if steps is None else steps)
+
+        def fresh(like: Tensor) -> Tensor:
+            return temperature * randn(generators, *like.shape[1:]).to(like)
+
+        def denoise(x_t: Tensor, level: Level) -> Tensor:
+            batched = level.batched(x_t)
+            prediction = self.network(x_t, batched, features, labels)
+            if guidance != 1:
+                without = self.network(x_t, batched, features)
+                prediction = without + guidance * (prediction - without)
+            return self.target.x_0(prediction, x_t, batched).clamp(-self.limit, self.limit)
+
+        start = levels[0].alpha * mean + levels[0].sigma * fresh(mean)
+        return SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
+
+    def stages(self) -> list[nn.Module]:
+        """See Model."""
+        return self.network.stages()
+
+
+class DiffusionColorizer(DiffusionModel, Colorizer):
     """Samples colour by walking a ladder of noise levels down from noise."""
 
     def __init__(self, options: DiffusionOptions) -> None:
-        super().__init__()
-        self.options, self.header = options, {}
-        self.space, self.target = SPACES[options.space], TARGETS[options.target]
-        self.schedule = Schedule.named(options.schedule, options.timesteps)
-        self.network = DENOISERS[options.backbone](options.network, self.space.channels, options.classes)
-        self.working_size, self.multiple, self.draws = options.size, self.network.multiple, options.draws
-        ladder(self.schedule, options.spacing, options.steps)  # defaults that can't be walked are refused here
+        self.space = SPACES[options.space]
+        super().__init__(options, self.space.channels, self.space.limit, given=1)
+        self.draws = options.draws
 
     def sample(  # type: ignore[override]  # its options are spelled out
         self,
@@ -104,40 +162,21 @@ class DiffusionColorizer(Colorizer):
         temperature: float = 1.0,
         labels: Tensor | None = None,
     ) -> Iterator[Step]:
-        """See Colorizer. None means the model's default; `eta` is for samplers that have it; `temperature` scales the noise.
-
-        The walk starts at alpha mean + sigma noise: from pure noise at a finite level the colours would be pulled to neutral.
-        """
+        """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head."""
         if labels is not None and not self.options.classes:
             raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
-        name = sampler or self.options.sampler
-        options = sampler_options(name, {"eta": eta})
-        steps = self.options.steps if steps is None else steps
-        levels = ladder(self.schedule, spacing or self.options.spacing, steps)
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         labels = None if labels is None else labels.repeat_interleave(each)
         features = repeated(self.network.encode(unit_gray(gray)), each)
         mean = self.network.mean(features)
-
-        def fresh(like: Tensor) -> Tensor:
-            return temperature * randn(generators, *like.shape[1:]).to(like)
-
-        def denoise(x_t: Tensor, level: Level) -> Tensor:
-            batched = level.batched(x_t)
-            prediction = self.network(x_t, batched, features, labels)
-            return self.target.x_0(prediction, x_t, batched).clamp(-self.space.limit, self.space.limit)
-
-        h, w = gray.shape[-2:]
-        grid = gray.new_zeros(
-            len(generators), self.space.channels, h // self.network.reduction, w // self.network.reduction
-        )
-        start = levels[0].alpha * (grid if mean is None else mean) + levels[0].sigma * fresh(grid)
-        return SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
+        if mean is None:
+            h, w = (side // self.network.reduction for side in gray.shape[-2:])
+            mean = gray.new_zeros(len(generators), self.space.channels, h, w)
+        return self.walk(
+            mean, features, labels, generators,
+            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature,
+        )  # fmt: skip
 
     def cbcr(self, x_0: Tensor, gray: Tensor) -> Tensor:
         """See Colorizer."""
         return self.space.cbcr(x_0, F.avg_pool2d(gray, self.network.reduction))
-
-    def stages(self) -> list[nn.Module]:
-        """See Colorizer."""
-        return self.network.stages()

@@ -13,7 +13,7 @@ Features = tuple[Tensor, ...]
 
 
 class Denoiser(nn.Module):
-    """A conditional network for x_t. What depends on the photograph alone is computed once, by `encode`.
+    """A network for x_t, given a photograph or nothing. What depends on the photograph alone is computed once, by `encode`.
 
     `reduction` is the photograph's size over the size of x_t; the photograph's sides must divide by `multiple`.
     """
@@ -35,7 +35,10 @@ class Denoiser(nn.Module):
         raise TypeError(f"{type(self).__name__} has no summary")
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
-        """The prediction (B, C, h, w). The level's parts are tensors (B, 1, 1, 1); labels (B,), -1 = unknown."""
+        """The prediction (B, C, h, w). The level's parts are tensors (B, 1, 1, 1); labels (B,), -1 = unknown.
+
+        `features` are those of `encode`, or none at all for a network that is given nothing.
+        """
         raise TypeError(f"{type(self).__name__} has no forward")
 
     def stages(self) -> list[nn.Module]:
@@ -44,14 +47,16 @@ class Denoiser(nn.Module):
 
 
 class DenoiserType(Protocol):
-    """A denoiser's class: built from its options, the channels of x_t and the number of classes (0 = none)."""
+    """A denoiser's class: built from its options, the channels of x_t, the number of classes (0 = none), and the channels
+    of what it is given besides: 1 for a photograph, 0 for nothing.
+    """
 
     @property
     def Options(self) -> type[Any]:
         """The frozen dataclass of its options."""
         ...
 
-    def __call__(self, options: Any, channels: int, classes: int) -> Denoiser:
+    def __call__(self, options: Any, channels: int, classes: int, given: int = 1) -> Denoiser:
         """The freshly initialized network."""
         ...
 

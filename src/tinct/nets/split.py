@@ -129,9 +129,9 @@ class Split(Denoiser):
     reduction = 2
     multiple = 8
 
-    def __init__(self, options: SplitOptions, channels: int, classes: int) -> None:
+    def __init__(self, options: SplitOptions, channels: int, classes: int, given: int = 1) -> None:
         super().__init__()
-        _check(options, classes)
+        _check(options, classes, given)
         self.encoder = _Encoder(options.encoder, options.deep_blocks, options.dropout, channels)
         self.decoder = _Decoder(options.denoiser, options.encoder, channels)
         self.summary_width = options.encoder[-1]
@@ -155,7 +155,11 @@ class Split(Denoiser):
         return [self.encoder, self.decoder]
 
 
-def _check(options: SplitOptions, classes: int) -> None:
+def _check(options: SplitOptions, classes: int, given: int) -> None:
+    if not given:
+        raise ConfigError(
+            "backbone = split: it sees a photograph, so it can't make pictures from noise alone; set unet"
+        )
     if classes:
         raise ConfigError("classes: the backbone 'split' is conditioned on the photograph alone; set 0")
     for name, widths, count in (("encoder", options.encoder, 3), ("denoiser", options.denoiser, 2)):

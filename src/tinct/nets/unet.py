@@ -159,13 +159,13 @@ class _Trunk(nn.Module):
 
 @DENOISERS.add("unet")
 class UNet(_Trunk, Denoiser):
-    """x_t and the gray photograph, concatenated, in; the prediction out."""
+    """x_t and what is given besides, concatenated, in; the prediction out."""
 
     Options = UNetOptions
     time: nn.Module
     labels: nn.Embedding | None
 
-    def __init__(self, options: UNetOptions, channels: int, classes: int) -> None:
+    def __init__(self, options: UNetOptions, channels: int, classes: int, given: int = 1) -> None:
         size = options.time_embedding
         if size % 2:
             raise ConfigError(f"time_embedding = {size}: must be even")
@@ -174,7 +174,7 @@ class UNet(_Trunk, Denoiser):
             "labels": nn.Embedding(classes + 1, size) if classes else None,  # the last one means "unknown"
         }
         everywhere = options.time_in == "blocks"
-        super().__init__(options, channels + 1, channels, embedders, size, everywhere=everywhere)
+        super().__init__(options, channels + given, channels, embedders, size, everywhere=everywhere)
         self.options = options
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:

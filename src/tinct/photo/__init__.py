@@ -1,6 +1,6 @@
 """Photographs in colour at full resolution: one, many, or a folder tree."""
 
-from tinct.photo.colouring import PhotoOptions, colour, colour_batch, sampling_options
+from tinct.photo.colouring import PhotoOptions, colour, colour_batch
 from tinct.photo.jobs import Job, Plan, plan
 from tinct.photo.runs import DONE_BEFORE, Done, Failed, Record, Skipped, Work, run
 from tinct.photo.work import coloured, coloured_image, colouring, graying
@@ -23,5 +23,4 @@ __all__ = [
     "graying",
     "plan",
     "run",
-    "sampling_options",
 ]

@@ -7,10 +7,9 @@ photograph again, exactly.
 
 from __future__ import annotations
 
-import inspect
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,8 @@ from torch.nn import functional as F
 
 from tinct.color import compose
 from tinct.config import option
-from tinct.diffusion import SAMPLERS, SPACINGS
-from tinct.errors import ConfigError, WeightsError, unknown
-from tinct.families import Colorizer, generators_for
+from tinct.errors import ConfigError, WeightsError
+from tinct.families import Colorizer, SamplingOptions, chosen_sampling, generators_for
 from tinct.images import Samples
 
 Levels = npt.NDArray[np.float32]  # (h, w), gray levels 0..255
@@ -34,26 +32,14 @@ _STRIP_PIXELS = 2**19  # fastest of 2^17 to 2^20 on two cores, with the strip's 
 
 
 @dataclass(frozen=True)
-class PhotoOptions:
+class PhotoOptions(SamplingOptions):
     """How photographs are coloured; None is the model's own default."""
 
-    steps: int | None = option(None, "sampling steps (default: the model's)", low=1)
-    sampler: str | None = option(None, "sampler (default: the model's).", choices=lambda: tuple(SAMPLERS))
-    spacing: str | None = option(None, "spacing of the steps (default: the model's).", choices=lambda: tuple(SPACINGS))
-    eta: float | None = option(
-        None, "noise of samplers that have it: 0 none, 1 as much as DDPM (default: the model's)", low=0.0, high=1.0
-    )
-    temperature: float | None = option(
-        None, "scale of the noise: less is paler and safer (default: 1)", low=0.0, high=2.0
-    )
     draws: int | None = option(
         None, "samples drawn; the picture is the most typical of them (default: the model's)", low=1, high=64
     )
     size: int | None = option(None, "short side of what the model sees, px (default: the model's)", low=16, high=2048)
     seed: int = option(0, "another seed is another colouring", low=0)
-
-
-_OF_SAMPLING = ("steps", "sampler", "spacing", "eta", "temperature")
 
 
 def colour(
@@ -178,11 +164,7 @@ def draw_seed(seed: int, draw: int) -> int:
 
 def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     """The sampling options that are set. One that the model does not have raises UnknownName."""
-    allowed = sampling_options(model)
-    chosen = {key: value for key, value in asdict(options).items() if key in _OF_SAMPLING and value is not None}
-    for key in chosen:
-        if key not in allowed:
-            raise unknown(f"option of model {model.name}", key, allowed)
+    chosen = chosen_sampling(model, options)
     if not model.varies and (options.draws or 1) > 1:
         raise ConfigError(f"draws = {options.draws}: {one_colouring(model)}. Leave draws away")
     return chosen
@@ -191,10 +173,3 @@ def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
 def one_colouring(model: Colorizer) -> str:
     """Why there is nothing to choose from."""
     return f"the model '{model.name}' has one colouring of each photograph"
-
-
-def sampling_options(model: Colorizer) -> list[str]:
-    """The options of sampling that the model has: none of them for one that colours in one step."""
-    parameters = inspect.signature(model.sample).parameters.values()
-    names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    return [name for name in _OF_SAMPLING if name in names]

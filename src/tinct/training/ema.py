@@ -6,18 +6,18 @@ import copy
 
 import torch
 
-from tinct.families import Colorizer
+from tinct.families import Model
 
 
 class Ema:
     """Keeps `average`, a copy of the model whose weights follow it slowly (Polyak and Juditsky 1992)."""
 
-    def __init__(self, model: Colorizer, decay: float) -> None:
+    def __init__(self, model: Model, decay: float) -> None:
         self.decay, self.updates = decay, 0
-        self.average: Colorizer = copy.deepcopy(model).requires_grad_(False).eval()
+        self.average: Model = copy.deepcopy(model).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, model: Colorizer) -> None:
+    def update(self, model: Model) -> None:
         """Moves the average towards the model; the first updates move it further, so that it forgets the start."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))

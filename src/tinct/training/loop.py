@@ -15,7 +15,7 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from tinct.errors import ConfigError
-from tinct.families import Batch, Colorizer, Objective
+from tinct.families import Batch, Model, Objective
 from tinct.training import budget
 from tinct.training.clock import Clock
 from tinct.training.divergence import Watch
@@ -32,7 +32,7 @@ class Trainer:
     """Model, players, optimizers, average and progress of one training."""
 
     def __init__(
-        self, model: Colorizer, players: list[Objective], feed: Feed, validation: Feed | None, options: TrainingOptions
+        self, model: Model, players: list[Objective], feed: Feed, validation: Feed | None, options: TrainingOptions
     ):
         if validation is None and options.patience:
             raise ConfigError(

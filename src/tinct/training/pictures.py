@@ -13,7 +13,7 @@ from tinct.color import rgb_to_cbcr
 from tinct.data.dataset import PreparedSet
 from tinct.data.store import splits_in
 from tinct.errors import ConfigError
-from tinct.families import Colorizer
+from tinct.families import Model
 from tinct.training.feed import Feed
 from tinct.training.options import TrainingOptions
 
@@ -60,7 +60,7 @@ class Pictures:
             return _spread(self.validation, self.validation_indices, count)
         return _spread(self.train, self.train_indices, count)
 
-    def check_size(self, model: Colorizer) -> None:
+    def check_size(self, model: Model) -> None:
         """ConfigError unless the pictures are of the size that the model is made for, and that its network can halve."""
         for pictures in (self.train, self.validation):
             height, width = pictures.rgb.shape[1:3]

@@ -17,7 +17,7 @@ import torch
 from tinct import __version__, figures, weights, zoo
 from tinct.config import from_dict, override, to_dict
 from tinct.errors import ConfigError, DataError, WeightsError
-from tinct.families import FAMILIES, Colorizer
+from tinct.families import FAMILIES, Model
 from tinct.files import sweep, write_json
 from tinct.training import cost, trackers
 from tinct.training.checkpoints import Behind, Snapshots, write_checkpoint
@@ -270,7 +270,7 @@ class Run:
         self.written = epoch
 
 
-def _load_base(model: Colorizer, state: dict[str, torch.Tensor], base: str) -> None:
+def _load_base(model: Model, state: dict[str, torch.Tensor], base: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

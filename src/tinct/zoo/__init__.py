@@ -12,7 +12,7 @@ from torch import Tensor
 from tinct import weights
 from tinct.config import from_dict
 from tinct.errors import ConfigError, WeightsError, unknown
-from tinct.families import FAMILIES, Colorizer
+from tinct.families import FAMILIES, Colorizer, Model, PictureGenerator
 from tinct.files import workspace
 
 BUNDLED = Path(__file__).parent
@@ -25,8 +25,24 @@ def available() -> dict[str, Path]:
     return {**bundled, **own}
 
 
-def load(name: str) -> Colorizer:
-    """The model of a name, a run folder, a .safetensors or a .pth file, ready to colour, on the CPU.
+def colorizer(model: Model) -> Colorizer:
+    """The model itself, if it colours; ConfigError for another."""
+    if not isinstance(model, Colorizer):
+        raise ConfigError(
+            f"the model '{model.name}' does not colour. Models that make pictures are for `tinct generate`"
+        )
+    return model
+
+
+def generator(model: Model) -> PictureGenerator:
+    """The model itself, if it makes pictures from noise; ConfigError for another."""
+    if not isinstance(model, PictureGenerator):
+        raise ConfigError(f"the model '{model.name}' makes no pictures. Models that colour are for `tinct colorize`")
+    return model
+
+
+def load(name: str) -> Model:
+    """The model of a name, a run folder, a .safetensors or a .pth file, ready for use, on the CPU.
 
     Raises UnknownName with the nearest match, or WeightsError when the file is damaged or made for something else.
     """
@@ -81,7 +97,7 @@ def _losses(checkpoint: Mapping[str, Any]) -> dict[str, float]:
     return {name: checkpoint[name] for name in names if checkpoint.get(name) is not None}
 
 
-def build(header: Mapping[str, Any], path: Path) -> Colorizer:
+def build(header: Mapping[str, Any], path: Path) -> Model:
     """An untrained model of the header's family and options."""
     try:
         family = FAMILIES[str(header["family"])]
