@@ -1,0 +1,7 @@
+"""Pictures for people: sheets, curves, the diffusion process. Every file appears whole or not at all."""
+
+from tinct.figures.curves import compared_curves, loss_curve
+from tinct.figures.paper import Rgb
+from tinct.figures.sheets import before_after, grid, reduced, sheet
+
+__all__ = ["Rgb", "before_after", "compared_curves", "grid", "loss_curve", "reduced", "sheet"]
