@@ -93,13 +93,15 @@ VARIANTS = {
     "timed residual": {"time_in": "blocks", "block": "residual", "skips": "add"},
     "one level": {"features": (8,)},
     "odd widths": {"features": (9, 18)},
+    "patches": {"patch": 2, "attention": (4,)},
+    "patches with stem": {"patch": 4, "stem": 12, "skips": "add", "bottleneck_down": False},
 }
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_setting_gives_a_picture_of_the_right_size(name):
     network = built(replace(SMALL, **VARIANTS[name]), channels=2)
-    assert network.multiple in (2, 4)
+    assert network.multiple in (2, 4, 8)
     side = 3 * network.multiple
     x, gray = torch.randn(2, 2, side, 2 * side), torch.randn(2, 1, side, 2 * side)
     out = network(x, level_of(5, 2), network.encode(gray))
@@ -121,6 +123,17 @@ def test_everything_that_goes_in_counts(time_in):
     unknown = network(x, level_of(5, 1), (gray,))
     assert not torch.allclose(out, unknown)
     assert_close(network(x, level_of(5, 1), (gray,), torch.tensor([-1])), unknown)
+
+
+def test_patches_are_folded_into_channels():
+    network = built(replace(SMALL, patch=2, features=(8,), bottleneck_down=False, bottleneck=8))
+    x, gray = torch.randn(1, 3, 12, 12), torch.randn(1, 1, 12, 12)
+    seen = []
+    network.down_levels[0].register_forward_pre_hook(lambda module, given: seen.append(given[0].shape))
+    out = network(x, level_of(5, 1), (gray,))
+    assert seen == [(1, 4 * 4, 6, 6)]
+    assert network.multiple == 2
+    assert out.shape == (1, 3, 12, 12)
 
 
 def test_time_enters_where_it_is_said():

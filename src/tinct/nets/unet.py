@@ -27,6 +27,7 @@ class UNetShape:
     features: tuple[int, ...] = option((64, 128, 256, 512), "widths per level, finest first", low=4)
     bottleneck: int = option(0, "width below the last level; 0 = twice the last", low=0)
     bottleneck_down: bool = option(True, "whether the bottleneck works at half the size of the last level")
+    patch: int = option(1, "pixels per side that are folded into channels first: 2 works at half the size", low=1)
     stem: int = option(0, "width of a first convolution at full size; 0 = none", low=0)
     block: str = option("double", "what a level is made of", choices=lambda: ("double", "residual"))
     blocks: int = option(1, "blocks per level on the way down and on the way up", low=1)
@@ -103,9 +104,10 @@ class _Trunk(nn.Module):
         self.shape = options
         widths = options.features
         downs = len(widths) - (0 if options.bottleneck_down else 1)  # how often the size is halved
-        self.multiple = 2**downs
-        reductions = [2**index for index in range(len(widths))]
+        self.multiple = options.patch * 2**downs
+        reductions = _reductions(options)
         within = embedding if everywhere else 0
+        inputs, channels = (count * options.patch**2 for count in (inputs, channels))
         first = options.stem or inputs
         self.stem = nn.Conv2d(inputs, first, 3, padding=1) if options.stem else nn.Identity()
         for name, embedder in (embedders or {}).items():
@@ -113,11 +115,11 @@ class _Trunk(nn.Module):
 
         ins = [first, *widths[:-1]]
         self.down_levels = nn.ModuleList(
-            _Level(options, a, b, r, within) for a, b, r in zip(ins, widths, reductions, strict=True)
+            _Level(options, a, b, r, within) for a, b, r in zip(ins, widths, reductions, strict=False)
         )
         self.downs = nn.ModuleList(self._down(width) for width in widths[:downs])
         bottleneck = options.bottleneck or 2 * widths[-1]
-        self.bottleneck = _Level(options, widths[-1], bottleneck, self.multiple, embedding)
+        self.bottleneck = _Level(options, widths[-1], bottleneck, reductions[-1], embedding)
         add = options.skips == "add"
         outs = [options.stem or widths[0], *widths[:-1]] if add else list(widths)  # what each level gives on the way up
         froms = [*outs[1:], bottleneck]
@@ -125,7 +127,8 @@ class _Trunk(nn.Module):
             self._up(a, b, halved=index < downs) for index, (a, b) in enumerate(zip(froms, widths, strict=True))
         )
         self.up_levels = nn.ModuleList(
-            _Level(options, b if add else 2 * b, c, r, within) for b, c, r in zip(widths, outs, reductions, strict=True)
+            _Level(options, b if add else 2 * b, c, r, within)
+            for b, c, r in zip(widths, outs, reductions, strict=False)
         )
         self.out = nn.Conv2d(outs[0], channels, 1)
 
@@ -143,7 +146,7 @@ class _Trunk(nn.Module):
         self, x: Tensor, embedding: Tensor | None, latent: LatentMap | None = None, z: Tensor | None = None
     ) -> Tensor:
         """Down and up again; a latent vector comes in where the picture is smallest."""
-        x, skips = self.stem(x), []
+        x, skips = self.stem(F.pixel_unshuffle(x, self.shape.patch)), []
         for index, down_level in enumerate(self.down_levels):
             x = down_level(x, embedding)
             skips.append(x)
@@ -153,7 +156,7 @@ class _Trunk(nn.Module):
         for up, up_level in zip(reversed(self.ups), reversed(self.up_levels), strict=True):
             x, skip = up(x), skips.pop()
             x = up_level(x + skip if self.shape.skips == "add" else torch.cat([x, skip], dim=1), embedding)
-        result: Tensor = self.out(x)
+        result: Tensor = F.pixel_shuffle(self.out(x), self.shape.patch)
         return result.float()
 
 
@@ -199,11 +202,16 @@ class PaintingUNet(_Trunk, Painter):
         return self.walk(gray, None, self.latent, z)
 
 
+def _reductions(options: UNetShape) -> list[int]:
+    """By how much each level's pictures are smaller than the network's, and the bottleneck's, which may be the last level's."""
+    return [options.patch * 2**index for index in range(len(options.features) + options.bottleneck_down)]
+
+
 def _check(options: UNetShape) -> None:
     """What the bounds of single options can't say."""
     if not options.features:
         raise ConfigError("features: at least one width is needed")
-    reductions = [2**index for index in range(len(options.features) + options.bottleneck_down)]
+    reductions = _reductions(options)
     for reduction in options.attention:
         if reduction not in reductions:
             there = ", ".join(map(str, reductions))
