@@ -13,7 +13,7 @@ from tinct.color import SPACES, compose, luma
 from tinct.config import from_dict, to_dict
 from tinct.diffusion import SAMPLERS, SPACINGS
 from tinct.errors import ConfigError, UnknownName
-from tinct.families import FAMILIES, Batch, Colorizer, Objective, generators_for
+from tinct.families import FAMILIES, Batch, Colorizer, Diffusing, Objective, generators_for
 
 NETWORKS = {
     "unet": {"features": [8, 16]},
@@ -235,6 +235,28 @@ def test_the_walk_starts_at_the_mean_that_the_network_sees(rgb):
         mean = model.network.mean(model.network.encode(gray / 127.5 - 1))
     alpha = (1 + 80.0**2) ** -0.5
     assert_close(seen[0], alpha * mean, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", COLORIZERS)
+def test_a_model_that_walks_shows_its_process_and_others_have_none(name, rgb):
+    """With the start, one Step more; the noise is as strong as the levels say, and the truth is written as x_t is."""
+    model = trembling(built(name))
+    assert isinstance(model, Diffusing) == bool(few_steps(model))
+    if not isinstance(model, Diffusing):
+        return
+    gray, levels = luma(rgb).float(), model.levels(3)
+    with torch.no_grad():
+        start, *rest = model.sample(gray, generators=generators_for(range(COUNT)), steps=3, with_start=True)
+        usual = list(model.sample(gray, generators=generators_for(range(COUNT)), steps=3))
+    assert [step.done for step in (start, *rest)] == [0, 1, 2, 3] == list(range(len(levels)))
+    assert {step.total for step in (start, *rest)} == {3}
+    assert all(torch.equal(one.x_t, other.x_t) for one, other in zip(rest, usual, strict=True))
+    noise = (start.x_t - levels[0].alpha * start.x_0) / levels[0].sigma
+    assert 0.95 < noise.std().item() < 1.05
+    assert model.encode(rgb).shape == start.x_t.shape
+    assert_close(
+        model.space.encode(rgb.float()).mean(dim=(2, 3)), model.encode(rgb).mean(dim=(2, 3)), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("name", "count"), [("unetddpm", 1), ("unetddpm", 2), ("splitdpm", 3)])

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from tinct.color import compose, luma
+from tinct.diffusion.levels import Schedule
 from tinct.diffusion.noise import generators_for
 from tinct.diffusion.samplers import Step
+from tinct.level import Level
 from tinct.registry import Registry
 
 
@@ -101,6 +103,25 @@ class PictureGenerator(Model):
         labels = torch.tensor([label for label in titles for _ in range(count)]) if self.classes else None
         *_, last = self.sample(generators=generators_for(range(len(titles) * count)), labels=labels)
         return dict(zip(map(str, titles), torch.split(self.pictures(last.x_0).cpu(), count), strict=True))
+
+
+@runtime_checkable
+class Diffusing(Protocol):
+    """What a model has besides that samples by walking down levels of noise: the process, to be looked at.
+
+    Its `sample` takes `with_start`: then the noise that the walk starts from is yielded too, as a Step 0 whose x_0 is the mean
+    that it starts around.
+    """
+
+    schedule: Schedule
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """x_0 (B, C, h, w) in network units of pictures uint8 (B, 3, H, W)."""
+        ...
+
+    def levels(self, steps: int | None = None, spacing: str | None = None) -> tuple[Level, ...]:
+        """The levels of a walk, from the noisiest to the clean one: that of Step k at k. None is the model's default."""
+        ...
 
 
 def unit_gray(gray: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ class Denoising(Judged):
         "mean" with a mean head, "category" if weighted.
         """
         model, options, gray = self.model, self.model.options, luma(batch.rgb).float()
-        x_0 = F.avg_pool2d(model.space.encode(batch.rgb.float()), model.network.reduction)
+        x_0 = model.encode(batch.rgb)
         features = model.network.encode(unit_gray(gray))
         at = drawn(model, batch, x_0, features)
         losses = {"mse": self.losses.mse * squared_error(model, self.losses, at)} if self.losses.mse else {}

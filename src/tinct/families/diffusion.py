@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from torch import Generator, Tensor, nn
@@ -97,7 +98,11 @@ class DiffusionModel(Model):
         self.schedule = Schedule.named(options.schedule, options.timesteps)
         self.network = DENOISERS[options.backbone](options.network, channels, options.classes, given)
         self.working_size, self.multiple = options.size, self.network.multiple
-        ladder(self.schedule, options.spacing, options.steps)  # defaults that can't be walked are refused here
+        self.levels()  # defaults that can't be walked are refused here
+
+    def levels(self, steps: int | None = None, spacing: str | None = None) -> tuple[Level, ...]:
+        """See Diffusing."""
+        return ladder(self.schedule, spacing or self.options.spacing, self.options.steps if steps is None else steps)
 
     def walk(
         self,
@@ -112,16 +117,17 @@ class DiffusionModel(Model):
         eta: float | None = None,
         temperature: float = 1.0,
         guidance: float = 1.0,
+        with_start: bool = False,
     ) -> Iterator[Step]:
         """From alpha mean + sigma noise, a mean (B, C, h, w): from pure noise at a finite level, pictures would be pulled to 0.
 
         None means the model's default; `eta` is for samplers that have it; `temperature` scales the noise. `guidance` g goes
         from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
-        with g = 1 + w).
+        with g = 1 + w). `with_start`: see Diffusing.
         """
         name = sampler or self.options.sampler
         options = sampler_options(name, {"eta": eta})
-        levels = ladder(self.schedule, spacing or self.options.spacing, self.options.steps if steps is None else steps)
+        levels = self.levels(steps, spacing)
 
         def fresh(like: Tensor) -> Tensor:
             return temperature * randn(generators, *like.shape[1:]).to(like)
@@ -135,7 +141,8 @@ class DiffusionModel(Model):
             return self.target.x_0(prediction, x_t, batched).clamp(-self.limit, self.limit)
 
         start = levels[0].alpha * mean + levels[0].sigma * fresh(mean)
-        return SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
+        walked = SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
+        return chain([Step(0, len(levels) - 1, start, mean)], walked) if with_start else walked
 
     def stages(self) -> list[nn.Module]:
         """See Model."""
@@ -161,6 +168,7 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         eta: float | None = None,
         temperature: float = 1.0,
         labels: Tensor | None = None,
+        with_start: bool = False,
     ) -> Iterator[Step]:
         """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head."""
         if labels is not None and not self.options.classes:
@@ -174,8 +182,12 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
             mean = gray.new_zeros(len(generators), self.space.channels, h, w)
         return self.walk(
             mean, features, labels, generators,
-            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature,
+            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, with_start=with_start,
         )  # fmt: skip
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """See Diffusing: colour on the network's own grid."""
+        return F.avg_pool2d(self.space.encode(rgb.float()), self.network.reduction)
 
     def cbcr(self, x_0: Tensor, gray: Tensor) -> Tensor:
         """See Colorizer."""

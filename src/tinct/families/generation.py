@@ -52,6 +52,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
         eta: float | None = None,
         temperature: float = 1.0,
         guidance: float = 1.0,
+        with_start: bool = False,
     ) -> Iterator[Step]:
         """See PictureGenerator; the options are those of `walk`."""
         self._check(labels, guidance)
@@ -61,6 +62,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
         return self.walk(
             mean, (), labels, generators,
             steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, guidance=guidance,
+            with_start=with_start,
         )  # fmt: skip
 
     def _check(self, labels: Tensor | None, guidance: float) -> None:
@@ -73,7 +75,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
             raise ConfigError(f"class = {wrong[0]}: the model '{self.name}' knows the classes 0 to {self.classes - 1}")
 
     def encode(self, rgb: Tensor) -> Tensor:
-        """Pictures uint8 (B, 3, H, W) in network units (B, C, H, W)."""
+        """See Diffusing."""
         return (luma(rgb) if self.channels == 1 else rgb).float() / 127.5 - 1
 
     def pictures(self, x_0: Tensor) -> Tensor:
