@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
 
 from tinct import __version__
 from tinct.config import option, to_dict
+from tinct.diffusion import Step
 from tinct.errors import OutputError, WeightsError
 from tinct.families import PictureGenerator, SamplingOptions, chosen_sampling, generators_for
 from tinct.figures import Rgb
@@ -52,14 +55,24 @@ def generate(
 
 @torch.inference_mode()
 def _batch(model: PictureGenerator, numbers: Sequence[int], options: GenerateOptions) -> Iterable[Rgb]:
+    *_, last = walk(model, numbers, options)
+    return iter(as_pictures(model, last.x_0))
+
+
+def walk(model: PictureGenerator, numbers: Sequence[int], options: GenerateOptions, **more: bool) -> Iterator[Step]:
+    """The Steps of the pictures of these numbers, all at once; `more` is for the model's `sample`."""
     generators = generators_for([picture_seed(options.seed, number) for number in numbers])
     labels = None if options.label is None else torch.full((len(numbers),), options.label)
-    *_, last = model.sample(
-        generators=generators, labels=labels, guidance=options.guidance, **chosen_sampling(model, options)
-    )
-    if not last.x_0.isfinite().all():
+    chosen = chosen_sampling(model, options)
+    return model.sample(generators=generators, labels=labels, guidance=options.guidance, **chosen, **more)
+
+
+def as_pictures(model: PictureGenerator, x: Tensor) -> npt.NDArray[np.uint8]:
+    """What x (B, C, H, W) in network units looks like, (B, H, W, 3); WeightsError where those are no numbers."""
+    if not x.isfinite().all():
         raise WeightsError(f"model '{model.name}' makes no valid pictures: its weights or its training went wrong")
-    return iter(model.pictures(last.x_0).cpu().permute(0, 2, 3, 1).numpy())
+    pictures: npt.NDArray[np.uint8] = model.pictures(x).cpu().permute(0, 2, 3, 1).numpy()
+    return pictures
 
 
 def picture_seed(seed: int, number: int) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from tinct.color import compose, luma
+from tinct.color import ColorSpace, compose, luma
 from tinct.diffusion.levels import Schedule
 from tinct.diffusion.noise import generators_for
 from tinct.diffusion.samplers import Step
@@ -54,6 +54,7 @@ class Colorizer(Model):
     """A model that colours."""
 
     command = "tinct colorize photo.jpg"
+    space: ColorSpace  # how it writes colour
     draws: int = 1  # of how many samples its default picture is the medoid
     varies: bool = True  # whether another generator gives another picture
 

@@ -3,10 +3,12 @@
 from tinct.photo.colouring import PhotoOptions, colour, colour_batch
 from tinct.photo.jobs import Job, Plan, plan
 from tinct.photo.runs import DONE_BEFORE, Done, Failed, Record, Skipped, Work, run
+from tinct.photo.states import Canvas, kept, walk
 from tinct.photo.work import coloured, coloured_image, colouring, graying
 
 __all__ = [
     "DONE_BEFORE",
+    "Canvas",
     "Done",
     "Failed",
     "Job",
@@ -21,6 +23,8 @@ __all__ = [
     "coloured_image",
     "colouring",
     "graying",
+    "kept",
     "plan",
     "run",
+    "walk",
 ]

@@ -140,7 +140,7 @@ def _chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: Photo
     for first in range(0, draws, share):
         some = range(first, min(first + share, draws))
         generators = generators_for([draw_seed(seed, draw) for seed in seeds for draw in some])
-        for step in model.sample(gray, generators=generators, **_sampling(model, options)):
+        for step in model.sample(gray, generators=generators, **sampling(model, options)):
             x_0 = step.x_0
         part = model.cbcr(x_0, gray.repeat_interleave(len(some), dim=0)).float().cpu()
         parts.append(part.view(len(seen), len(some), *part.shape[1:]))
@@ -162,7 +162,7 @@ def draw_seed(seed: int, draw: int) -> int:
     return seed if draw == 0 else int(np.random.SeedSequence([seed, draw]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
+def sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     """The sampling options that are set. One that the model does not have raises UnknownName."""
     chosen = chosen_sampling(model, options)
     if not model.varies and (options.draws or 1) > 1:
