@@ -158,6 +158,21 @@ def test_flip_mirrors_half_of_the_pictures_and_changes_nothing_else(pictures):
     assert 160 < int(mirrored.sum()) < 240
 
 
+def test_shift_moves_every_way_alike_and_repeats_the_border():
+    """On a picture of its own coordinates, each pixel says where it came from."""
+    side, count = 28, 500
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    rgb = torch.stack([columns, rows, rows]).to(torch.uint8).expand(count, -1, -1, -1)
+    moved = AUGMENTATIONS["shift"](rgb, generators_for(range(count))).int()
+    right, down = moved[:, 0, 14, 14] - 14, moved[:, 1, 14, 14] - 14
+    for steps in (right, down):
+        assert torch.bincount(steps + 2).tolist() == pytest.approx([count / 5] * 5, rel=0.35)
+    expected = torch.stack(
+        [(columns + right.view(-1, 1, 1)).clamp(0, side - 1), (rows + down.view(-1, 1, 1)).clamp(0, side - 1)], dim=1
+    )
+    assert torch.equal(moved[:, :2], expected.int())
+
+
 def test_crop_takes_60_to_100_percent_of_the_area_half_of_the_time():
     """On a picture of its own coordinates, the crop's corners can be read off."""
     side, count = 64, 400

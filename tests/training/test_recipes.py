@@ -16,7 +16,11 @@ SHRUNK = [
     "compile=false",
     "precision=float32",
 ]
-NETWORKS = {"unet": ["features=8,8,8", "bottleneck=8"], "split": ["encoder=8,8,16", "denoiser=8,16"]}
+NETWORKS = {
+    "unet": ["features=8,8,8", "bottleneck=8"],
+    "split": ["encoder=8,8,16", "denoiser=8,16"],
+    "convolutional": ["features=8,8"],
+}
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -38,9 +42,8 @@ def test_a_recipe_trains(name, toy, feature_weights):
 
 
 def test_the_recipes_that_are_documented_ship():
-    assert {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison", "mnist"} <= set(
-        recipes.names()
-    )
+    documented = {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison", "mnist"}
+    assert documented | {"digit-classifier"} <= set(recipes.names())
 
 
 def test_a_loss_of_a_stage_that_never_comes_is_refused(toy, feature_weights):

@@ -41,3 +41,16 @@ def crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
     grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(rgb.shape), align_corners=False)
     moved = F.grid_sample(rgb.float(), grid.to(rgb.device), padding_mode="border", align_corners=False)
     return moved.round().clamp(0, 255).to(torch.uint8)
+
+
+@AUGMENTATIONS.add("shift")
+def shift(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """Moved by up to a fourteenth of a side each way, its border repeated; never mirrored: for digits and letters."""
+    count, _, height, width = rgb.shape
+    reach = max(1, round(min(height, width) / 14))
+    places = (rand(generators, 2) * (2 * reach + 1)).long().to(rgb.device)  # B 2
+    rows = (places[:, :1] + torch.arange(-reach, height - reach, device=rgb.device)).clamp(0, height - 1)  # B H
+    columns = (places[:, 1:] + torch.arange(-reach, width - reach, device=rgb.device)).clamp(0, width - 1)  # B W
+    pictures = torch.arange(count, device=rgb.device).view(-1, 1, 1)
+    moved = rgb.permute(0, 2, 3, 1)[pictures, rows[:, :, None], columns[:, None, :]]  # B H W 3
+    return moved.permute(0, 3, 1, 2).contiguous()

@@ -4,6 +4,7 @@ from tinct.diffusion.noise import generators_for
 from tinct.families.base import (
     FAMILIES,
     Batch,
+    Classifier,
     Colorizer,
     Comparing,
     Diffusing,
@@ -21,6 +22,7 @@ discover(__name__)
 __all__ = [
     "FAMILIES",
     "Batch",
+    "Classifier",
     "Colorizer",
     "Comparing",
     "Diffusing",

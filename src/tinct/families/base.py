@@ -125,6 +125,27 @@ class Diffusing(Protocol):
         ...
 
 
+class Classifier(Model):
+    """A model that tells which of its `classes` a picture is of, by `width` features: those a distance of sets may look at."""
+
+    command = "tinct evaluate --data SET"
+    classes: int
+    width: int
+
+    def scores(self, rgb: Tensor) -> Tensor:
+        """Of each class, (B, classes), for pictures uint8 (B, 3, H, W); their softmax is the probability."""
+        raise TypeError(f"{type(self).__name__} has no scores")
+
+    def features(self, rgb: Tensor) -> Tensor:
+        """What the scores are made of, (B, width), for pictures uint8 (B, 3, H, W)."""
+        raise TypeError(f"{type(self).__name__} has no features")
+
+    def examples(self, rgb: Tensor) -> dict[str, Tensor]:
+        """See Model: the pictures by the class that they are taken for."""
+        taken = self.scores(rgb.to(next(self.parameters()).device)).argmax(dim=1).cpu()
+        return {str(label): rgb[taken == label] for label in sorted(set(taken.tolist()))}
+
+
 def unit_gray(gray: Tensor) -> Tensor:
     """Gray in levels 0..255 as networks see it, in [-1, 1]."""
     return gray / 127.5 - 1

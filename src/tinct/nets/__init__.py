@@ -1,8 +1,8 @@
-"""Networks: pure nn.Modules. Importing the package registers the denoisers and the painters."""
+"""Networks: pure nn.Modules. Importing the package registers the denoisers, painters and recognizers."""
 
-from tinct.nets.base import DENOISERS, PAINTERS, Denoiser, Painter
+from tinct.nets.base import DENOISERS, PAINTERS, RECOGNIZERS, Denoiser, Painter, Recognizer
 from tinct.registry import discover
 
 discover(__name__)
 
-__all__ = ["DENOISERS", "PAINTERS", "Denoiser", "Painter"]
+__all__ = ["DENOISERS", "PAINTERS", "RECOGNIZERS", "Denoiser", "Painter", "Recognizer"]

@@ -1,4 +1,4 @@
-"""What families ask of a network, and the registries of those that have it: denoisers, and painters of one pass."""
+"""What families ask of a network, and the registries of those that have it: denoisers, painters of one pass, recognizers."""
 
 from __future__ import annotations
 
@@ -91,3 +91,29 @@ class PainterType(Protocol):
 
 
 PAINTERS: Registry[PainterType] = Registry("backbone")
+
+
+class Recognizer(nn.Module):
+    """A network that sums a picture up in `width` numbers, from which a linear layer tells its class."""
+
+    width: int
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The numbers (B, width) of pictures (B, C, H, W) in [-1, 1], of any size."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+
+class RecognizerType(Protocol):
+    """A recognizer's class: built from its options and the channels of the pictures."""
+
+    @property
+    def Options(self) -> type[Any]:
+        """The frozen dataclass of its options."""
+        ...
+
+    def __call__(self, options: Any, channels: int) -> Recognizer:
+        """The freshly initialized network."""
+        ...
+
+
+RECOGNIZERS: Registry[RecognizerType] = Registry("backbone")

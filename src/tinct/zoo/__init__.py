@@ -12,7 +12,7 @@ from torch import Tensor
 from tinct import weights
 from tinct.config import from_dict
 from tinct.errors import ConfigError, WeightsError, unknown
-from tinct.families import FAMILIES, Colorizer, Model, PictureGenerator
+from tinct.families import FAMILIES, Classifier, Colorizer, Model, PictureGenerator
 from tinct.files import workspace
 
 BUNDLED = Path(__file__).parent
@@ -38,6 +38,15 @@ def generator(model: Model) -> PictureGenerator:
     """The model itself, if it makes pictures from noise; ConfigError for another."""
     if not isinstance(model, PictureGenerator):
         raise ConfigError(f"the model '{model.name}' makes no pictures. Models that colour are for `tinct colorize`")
+    return model
+
+
+def classifier(model: Model) -> Classifier:
+    """The model itself, if it tells pictures apart; ConfigError for another."""
+    if not isinstance(model, Classifier):
+        raise ConfigError(
+            f"the model '{model.name}' tells no pictures apart. A classifier comes from `tinct train --recipe digit-classifier`"
+        )
     return model
 
 
