@@ -15,7 +15,7 @@ from tinct.errors import DataError, WeightsError
 from tinct.evaluation import Measured, Protocol, Table, csv_rows, evaluate, markdown, picture_rows, remarks
 from tinct.evaluation.whole import WholeSets, _reduced
 from tinct.metrics import Measure, SetMeasure
-from tinct.metrics.features import Extractor, Store, rows_of
+from tinct.metrics.features import InceptionExtractor, Store, rows_of
 from tinct.metrics.saturation import scaled
 from tinct.nets.features import FEATURES, Loaded
 from tinct.nets.inception import Inception
@@ -48,7 +48,7 @@ def loaded() -> Loaded:
 
 @pytest.fixture
 def sets(loaded) -> list[SetMeasure]:
-    store = Store(Extractor(loaded))
+    store = Store(InceptionExtractor(loaded))
     names = ("fid-64", "kid-64", "fid-64-matched")
     return [*(SetMeasure(name, loaded, store) for name in names), SetMeasure("colourfulness-gap")]
 
@@ -71,7 +71,7 @@ def test_the_distances_are_those_of_all_pictures_together(sets, loaded):
     truths = [rgb for _, rgb in crops(12)]
     grays = [np.asarray(rgb @ [0.299, 0.587, 0.114] + 0.5).astype(np.uint8) for rgb in truths]
     results = tinted(grays, range(12))
-    extractor = Extractor(loaded)
+    extractor = InceptionExtractor(loaded)
     features = [rows_of(extractor([tensor(rgb) for rgb in some])) for some in (results, truths)]
     for name in ("fid-64", "kid-64"):
         value, cell = SetMeasure(name)(*features), rows["model"].cells[name]
@@ -136,7 +136,7 @@ def test_one_picture_has_no_distance_and_the_others_figures_go_on(sets):
 
 def test_the_batch_size_and_the_baselines_change_nothing(loaded):
     def cells(protocol: Protocol):
-        store = Store(Extractor(loaded))
+        store = Store(InceptionExtractor(loaded))
         fresh = [SetMeasure(name, loaded, store) for name in ("fid-64", "kid-64")]
         return table_of(crops(10), fresh, protocol=protocol).rows[-1].cells
 
@@ -148,7 +148,7 @@ def test_the_batch_size_and_the_baselines_change_nothing(loaded):
 def test_a_picture_that_comes_for_a_second_model_is_not_looked_at_again(loaded):
     looked: list[int] = []
 
-    class Counting(Extractor):
+    class Counting(InceptionExtractor):
         def __call__(self, some):
             looked.append(len(some))
             return super().__call__(some)
@@ -177,7 +177,7 @@ def test_only_a_batch_or_two_of_pictures_are_held_though_they_are_needed_again(l
             most = max(most, sum(reference() is not None for reference in alive))
             yield name, rgb
 
-    matched = SetMeasure("fid-64-matched", loaded, Store(Extractor(loaded)))
+    matched = SetMeasure("fid-64-matched", loaded, Store(InceptionExtractor(loaded)))
     for record in evaluate(pictures(), passed_on, [], Protocol(batch_size=3, baselines=False), [matched]):
         del record
     assert len(alive) == 18

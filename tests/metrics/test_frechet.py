@@ -7,8 +7,9 @@ import torch
 
 from tinct.errors import DataError
 from tinct.metrics.features import rows_of
-from tinct.metrics.frechet import Moments, Statistics, frechet, load_statistics, root, save_statistics, statistics_of
-from tinct.metrics.sets import SET_METRICS, SetMeasure, _frechet_of_few
+from tinct.metrics.frechet import Target, _of_few, frechet, root
+from tinct.metrics.sets import SET_METRICS, SetMeasure
+from tinct.metrics.statistics import Moments, Statistics, load_statistics, save_statistics, statistics_of
 
 
 def random_covariance(dimension: int, seed: int, rank: int | None = None) -> np.ndarray:
@@ -84,7 +85,7 @@ def test_resamples_are_measured_alike_by_products_of_pictures_and_by_covariances
     result, truth = (rows_of(np.random.default_rng(seed).normal(size=(n, 20))) for seed in (1, 2))
     weights = np.random.default_rng(3).multinomial(n, np.full(n, 1 / n), 4).astype(float)
     reference = statistics_of(truth)
-    short = _frechet_of_few(result, reference.mean, root(reference.covariance), weights)
+    short = list(_of_few(result, Target.of(reference), weights))
     slow = [frechet(statistics_of(result, line), reference) for line in weights]
     np.testing.assert_allclose(short, slow, rtol=1e-6)
 

@@ -8,9 +8,10 @@ from torch import Tensor
 from tinct.errors import DataError, UnknownName, WeightsError
 from tinct.metrics import METRICS, SET_METRICS, Diversity, Measure, Prepared, diversities, prepare, usual
 from tinct.metrics import features as features_module
-from tinct.metrics.features import Extractor, Store, rows_of
-from tinct.metrics.frechet import frechet, load_statistics, save_statistics, statistics, statistics_of
+from tinct.metrics.features import InceptionExtractor, Store, rows_of
+from tinct.metrics.frechet import frechet
 from tinct.metrics.sets import SetMeasure
+from tinct.metrics.statistics import load_statistics, save_statistics, statistics, statistics_of
 from tinct.nets.features import FEATURES, Loaded
 from tinct.nets.inception import Inception, inception_units
 
@@ -36,13 +37,15 @@ def pictures(count: int, height: int = 20, width: int = 24, seed: int = 0) -> Te
 def test_features_are_the_means_of_the_last_tap_over_the_places(network):
     some = pictures(3)
     *_, last = network.network(inception_units(some))
-    np.testing.assert_allclose(Extractor(network)(some), last.mean(dim=(2, 3)).double().numpy(), rtol=1e-4, atol=1e-6)
-    assert Extractor(network).label == "Inception 2015-12-05, 64 features: random weights"
+    np.testing.assert_allclose(
+        InceptionExtractor(network)(some), last.mean(dim=(2, 3)).double().numpy(), rtol=1e-4, atol=1e-6
+    )
+    assert InceptionExtractor(network).label == "Inception 2015-12-05, 64 features: random weights"
 
 
 def test_pictures_of_any_size_have_features_alone_as_together(network, monkeypatch):
     monkeypatch.setattr(features_module, "_TOGETHER", 2)
-    extractor = Extractor(network)
+    extractor = InceptionExtractor(network)
     some = [*pictures(2), *pictures(1, 1, 1), *pictures(2, 310, 7)]
     together = extractor(some)
     assert together.shape == (5, 64)
@@ -55,7 +58,7 @@ def test_a_picture_is_looked_at_once_and_its_features_are_kept_in_order(network,
     monkeypatch.setattr(features_module, "_ROWS", 3)
     looked: list[int] = []
 
-    class Counting(Extractor):
+    class Counting(InceptionExtractor):
         def __call__(self, some):
             looked.append(len(some))
             return super().__call__(some)
@@ -67,13 +70,13 @@ def test_a_picture_is_looked_at_once_and_its_features_are_kept_in_order(network,
     assert first == [0, 1, 2]
     assert again == [3, 1, 4, 1]
     assert store.add([some[0].reshape(3, 24, 20)]) == [5]  # the same bytes in another shape
-    expected = Extractor(network)(some[[4, 1, 3, 1]])
+    expected = InceptionExtractor(network)(some[[4, 1, 3, 1]])
     np.testing.assert_allclose(store.rows(again).all(), expected, rtol=1e-4, atol=1e-6)
     assert [len(part) for part in store.rows(again).parts()] == [3, 1]
 
 
 def test_statistics_are_streamed_and_survive_their_file(network, tmp_path):
-    extractor, some = Extractor(network), pictures(11)
+    extractor, some = InceptionExtractor(network), pictures(11)
     streamed = statistics((some[start : start + 4] for start in range(0, 11, 4)), extractor)
     np.testing.assert_allclose(streamed.covariance, np.cov(extractor(some), rowvar=False), rtol=1e-6, atol=1e-12)
     save_statistics(tmp_path / "s.npz", streamed)

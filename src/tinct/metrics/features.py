@@ -7,15 +7,15 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tinct.nets.features import Loaded
-from tinct.nets.inception import inception_units
+from tinct.nets.inception import SIDE, inception_units
 
 _TOGETHER = 8  # pictures that go through the network at once: 299 px are large
 _ROWS = 1024  # of features that are held at once
@@ -23,11 +23,50 @@ _ROWS = 1024  # of features that are held at once
 Features = npt.NDArray[np.float64]  # (n, D)
 
 
+class Extractor(Protocol):
+    """What a picture's features come from, and what has to be said about it.
+
+    `side` is that of the square pictures in pixels which it takes as they are; None = it brings all to its own size, as its
+    definition says. Two extractors of one `fingerprint` give the same features.
+    """
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers describe a picture."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """Network, dimension, and weights, in words."""
+        ...
+
+    @property
+    def resizing(self) -> str:
+        """How pictures come to the size that it sees, in words."""
+        ...
+
+    @property
+    def side(self) -> int | None:
+        """See above."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its weights."""
+        ...
+
+    def __call__(self, pictures: Sequence[Tensor]) -> Features:
+        """Pictures uint8 (3, H, W), of any size each, or (N, 3, H, W) -> (N, D)."""
+        ...
+
+
 @dataclass(frozen=True)
-class Extractor:
+class InceptionExtractor:
     """Inception's features at its last tap: the mean of each channel over the places, as pytorch-fid has them."""
 
     loaded: Loaded
+    side = None
+    resizing = f"brought to {SIDE} x {SIDE} px, bilinear without antialiasing, as pytorch-fid does"
 
     @property
     def dimension(self) -> int:
@@ -39,9 +78,14 @@ class Extractor:
         """What has to be said about it: network, dimension and weights."""
         return f"Inception 2015-12-05, {self.dimension} features: {self.loaded.label}"
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its weights."""
+        return fingerprint(self.loaded.network)
+
     @torch.inference_mode()
     def __call__(self, pictures: Sequence[Tensor]) -> Features:
-        """Pictures uint8 (3, H, W), of any size each, or (N, 3, H, W) -> (N, D)."""
+        """See Extractor."""
         parts = [pictures[start : start + _TOGETHER] for start in range(0, len(pictures), _TOGETHER)]
         if not parts:
             return np.empty((0, self.dimension))
@@ -103,6 +147,16 @@ class Rows:
     def all(self) -> Features:
         """All of them at once, for sets that are known to be small."""
         return np.concatenate(list(self.parts()))
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Of a network's weights: the same for the same values under the same names, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        if values.is_floating_point():  # without the counters of batch norm
+            digest.update(f"{name} {tuple(values.shape)}".encode())
+            digest.update(values.float().contiguous().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def rows_of(values: npt.NDArray[np.floating]) -> Rows:

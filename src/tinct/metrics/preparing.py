@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tinct.errors import unknown
 from tinct.metrics.base import METRICS, Measure
-from tinct.metrics.features import Extractor, Store
+from tinct.metrics.features import InceptionExtractor, Store
 from tinct.metrics.sets import SET_METRICS, SetMeasure
 from tinct.nets import features
 
@@ -82,6 +82,6 @@ def _sets(ready: dict[str, features.Loaded | None]) -> tuple[SetMeasure, ...]:
     for name in (name for name in ready if name in SET_METRICS):
         network, loaded = SET_METRICS[name].features, ready[name]
         if network and loaded:
-            stores.setdefault(network, Store(Extractor(loaded)))
+            stores.setdefault(network, Store(InceptionExtractor(loaded)))
         sets.append(SetMeasure(name, loaded, stores.get(network or "")))
     return tuple(sets)

@@ -11,15 +11,16 @@ import numpy.typing as npt
 from tinct.errors import DataError
 from tinct.metrics.base import Better
 from tinct.metrics.features import Rows, Store
-from tinct.metrics.frechet import distance_to, root, statistics_of
+from tinct.metrics.frechet import Target, distance_to, resampled_distances
 from tinct.metrics.kernel import kernel_distance
+from tinct.metrics.statistics import statistics_of
 from tinct.nets.features import Loaded
 from tinct.nets.inception import CHANNELS
 from tinct.registry import Registry
 
 RESAMPLES = 40  # of the bootstrap: its standard error is then known to 11%
 ENOUGH = 2000  # pictures, below which a Frechet distance is mostly bias
-_LEAST = 10  # pictures, below which no distance of sets is given
+LEAST = 10  # pictures, below which no distance of sets is given
 
 Array = npt.NDArray[np.float64]
 
@@ -83,42 +84,32 @@ class SetMeasure:
         n = len(result)
         if n != len(truth):
             raise DataError(f"{self.name}: sets of different sizes: {n} results and {len(truth)} truths")
-        if n < _LEAST:
-            raise Refused(
-                f"{self.name} is refused for {n} picture{'s' if n > 1 else ''}: it compares the spread of two sets, which "
-                f"so few don't have; it takes {_LEAST} or more, and {ENOUGH:,} to mean much"
-            )
-        weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+        check_enough(self.name, n)
+        weights = drawn_again(n)
         value, again = self.metric.function(result, truth, None), self.metric.function(result, truth, weights)
         return Value(float(value[0]), float(again.std(ddof=1)), n, self.metric.least)
 
 
+def check_enough(what: str, n: int) -> None:
+    """Refused for a set of pictures that is too small for a distance."""
+    if n < LEAST:
+        raise Refused(
+            f"{what} is refused for {n} picture{'' if n == 1 else 's'}: it compares the spread of two sets, which "
+            f"so few don't have; it takes {LEAST} or more, and {ENOUGH:,} to mean much"
+        )
+
+
+def drawn_again(n: int) -> Array:
+    """How often each of n pictures counts in each resample of a bootstrap, (RESAMPLES, n): the same each time."""
+    return np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+
+
 def _frechet(result: Rows, truth: Rows, weights: Array | None) -> Array:
     """The truth is held fixed."""
-    reference = statistics_of(truth)
-    square_root = root(reference.covariance)
+    target = Target.of(statistics_of(truth))
     if weights is None:
-        return np.array([distance_to(statistics_of(result), reference.mean, square_root)])
-    if len(result) > result.dimension:
-        every = (statistics_of(result, line) for line in weights)
-        return np.array([distance_to(one, reference.mean, square_root) for one in every])
-    return _frechet_of_few(result, reference.mean, square_root, weights)
-
-
-def _frechet_of_few(result: Rows, mean: Array, square_root: Array, weights: Array) -> Array:
-    """The same by the pictures' inner products, (n, n), for fewer pictures than features: R S R and they share eigenvalues."""
-    features, n = result.all(), len(result)
-    seen = features @ square_root
-    products, sizes = seen @ seen.T, np.square(features).sum(axis=1)
-    distances = []
-    for line in weights:
-        own, to_mean = line @ features / n, products @ line / n
-        centred = products - to_mean[:, None] - to_mean + line @ to_mean / n
-        used, scale = line > 0, np.sqrt(line / (n - 1))
-        values = np.linalg.eigvalsh((centred * scale[:, None] * scale)[np.ix_(used, used)])
-        trace = (line @ sizes - n * own @ own) / (n - 1) + np.square(square_root).sum()
-        distances.append(np.square(own - mean).sum() + trace - 2 * np.sqrt(values.clip(0)).sum())
-    return np.array(distances)
+        return np.array([distance_to(statistics_of(result), target)])
+    return np.array(list(resampled_distances(result, target, weights)))
 
 
 def _kernel(result: Rows, truth: Rows, weights: Array | None) -> Array:
