@@ -174,3 +174,93 @@ def test_compared_curves_draw_every_run_in_its_own_colour(tmp_path):
     assert near(path, blue) > 500
     assert near(path, red) > 200
     assert near(one, red) == 0
+
+
+def test_strips_put_states_side_by_side_below_titles_and_captions(tmp_path):
+    path = tmp_path / "strips.png"
+    rows = [
+        figures.Strip("linear", [flat(RED), flat(BLUE), flat(RED)], ["clean", "t = 1", "t = 2"]),
+        figures.Strip("a title of several words", [flat(GREEN)] * 2),
+    ]
+    figures.strips(rows, path, side=60)
+    assert (count(path, RED), count(path, BLUE), count(path, GREEN)) == (4800, 2400, 4800)
+    red, blue, green = box(path, RED), box(path, BLUE), box(path, GREEN)
+    assert blue[:2] == (red[0] + 60 + 8, red[1])
+    assert green[0] == red[0]
+    assert green[2] == blue[2]
+    assert green[1] > red[3] + 13  # room for the captions
+    ink = pixels(path).max(axis=-1) < 150
+    assert ink[: red[3], : red[0]].any()  # the title
+    assert ink[red[3] : green[1], red[0] :].any()  # the captions
+    assert not ink[green[3] :, red[0] :].any()  # the row without captions has none
+    assert pixels(path).shape[1] == red[2] + 8
+
+
+def test_strips_without_titles_and_captions_are_pictures_alone(tmp_path):
+    path = tmp_path / "strips.png"
+    figures.strips([figures.Strip("", [flat(RED)] * 3)] * 2, path, side=60)
+    assert pixels(path).shape == (2 * 48 + 8, 3 * 68 + 8, 3)
+    assert count(path, RED) == 6 * 2400
+
+
+@pytest.mark.parametrize(("side", "factor"), [(60, 1), (119, 1), (120, 2), (200, 3), (30, 0.5)])
+def test_strips_repeat_whole_pixels_or_shrink(side, factor, tmp_path):
+    path = tmp_path / "strips.png"
+    figures.strips([figures.Strip("", [flat(RED), flat(GREEN, 20, 30)])], path, side=side)
+    left, top, right, bottom = box(path, RED)
+    assert (right - left, bottom - top) == (60 * factor, 40 * factor)
+    if factor >= 1:  # all pictures of a sheet by the same factor, the smaller ones in the middle of their line
+        left, top, right, bottom = box(path, GREEN)
+        assert (right - left, bottom - top) == (30 * factor, 20 * factor)
+        assert top == 8 + 10 * factor
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_an_animation_goes_round_and_holds_its_end(suffix, tmp_path):
+    path = tmp_path / f"moving{suffix}"
+    colors = [RED, GREEN, BLUE, RED]
+    figures.animation(
+        ([figures.Strip("", [flat(color)], ["x" * n])] for n, color in enumerate(colors, 1)), path, side=60
+    )
+    with Image.open(path) as moving:
+        assert (moving.n_frames, moving.info["loop"]) == (4, 0)
+        durations = []
+        for number, color in enumerate(colors):
+            moving.seek(number)
+            middle = np.asarray(moving.convert("RGB"))[28, 38].astype(int)
+            assert np.abs(middle - color).max() < 12
+            durations.append(moving.info["duration"])
+    assert durations[:-1] == [500] * 3
+    assert durations[-1] == 2500
+
+
+def test_an_animation_of_many_frames_is_quick_and_its_frames_are_of_one_size(tmp_path):
+    path = tmp_path / "moving.gif"
+    wide = [figures.Strip("", [flat(RED, 20, 20)], ["a caption that is wider than the picture"])]
+    figures.animation((wide if n == 50 else [figures.Strip("", [flat((n, 0, 0), 20, 20)])] for n in range(100)), path)
+    with Image.open(path) as moving:
+        assert moving.n_frames == 100
+        assert moving.info["duration"] == 40
+        assert moving.size[0] > 200
+
+
+def test_strips_and_animations_without_pictures_are_refused(tmp_path):
+    for rows in ([], [figures.Strip("title", [])]):
+        with pytest.raises(ValueError, match="at least one picture"):
+            figures.strips(rows, tmp_path / "strips.png")
+    with pytest.raises(ValueError, match="at least one frame"):
+        figures.animation([], tmp_path / "moving.gif")
+    assert not list(tmp_path.iterdir())
+
+
+def test_schedules_are_drawn_twice_and_their_levels_marked(tmp_path):
+    plain, marked = tmp_path / "plain.png", tmp_path / "marked.png"
+    curves = {"first": [0.999, 0.5, 0.001], "second": [0.9, 0.7, 0.2]}
+    figures.schedules(curves, plain, levels={})
+    figures.schedules(curves, marked, levels={"second": [(0.5, 0.8), (2.0, 0.2)]})
+    blue, red = (68, 119, 170), (238, 102, 119)
+    assert near(plain, blue) > 500
+    assert near(marked, red) > near(plain, red) + 50
+    middle = pixels(plain).shape[1] // 2
+    for half in (pixels(plain)[:, :middle], pixels(plain)[:, middle:]):
+        assert (np.abs(half.astype(int) - red).max(-1) < 40).sum() > 200

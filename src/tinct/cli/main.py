@@ -22,6 +22,7 @@ COMMANDS = {
     "gray": ("gray", "Make gray versions of pictures, or recover the scan from its coloured version."),
     "generate": ("generate", "Make pictures from noise with a model of your own."),
     "evaluate": ("evaluate", "Measure a model on pictures, beside the baselines."),
+    "figure": ("figure", "Draw the diffusion process, losses and noise schedules."),
     "compare": ("compare", "Compare models, or train and compare every family, under one protocol."),
 }
 

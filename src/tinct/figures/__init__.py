@@ -2,6 +2,20 @@
 
 from tinct.figures.curves import compared_curves, loss_curve
 from tinct.figures.paper import Rgb
+from tinct.figures.process import Strip, animation, strips
+from tinct.figures.schedules import schedules
 from tinct.figures.sheets import before_after, grid, reduced, sheet
 
-__all__ = ["Rgb", "before_after", "compared_curves", "grid", "loss_curve", "reduced", "sheet"]
+__all__ = [
+    "Rgb",
+    "Strip",
+    "animation",
+    "before_after",
+    "compared_curves",
+    "grid",
+    "loss_curve",
+    "reduced",
+    "schedules",
+    "sheet",
+    "strips",
+]

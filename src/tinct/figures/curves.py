@@ -11,7 +11,7 @@ from typing import Any
 from tinct.files import replacing
 
 # Tol's bright and vibrant schemes, which people of any colour vision tell apart (personal.sron.nl/~pault).
-_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee7733", "#009988", "#bbbbbb")
+COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee7733", "#009988", "#bbbbbb")
 
 
 def loss_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -20,7 +20,7 @@ def loss_curve(history: Sequence[Mapping[str, Any]], path: Path) -> None:
     Rows have epoch, train_loss and val_loss; a loss that is missing, None or not finite is left out.
     The vertical axis is logarithmic when the losses span more than a factor of ten.
     """
-    figure, axes = _axes()
+    figure, axes = axes_of_a_figure()
     curves = {name: _points(history, key) for name, key in (("training", "train_loss"), ("validation", "val_loss"))}
     for (name, points), color in zip(curves.items(), ("#4477aa", "#cc5533"), strict=True):
         if points:
@@ -35,9 +35,9 @@ def compared_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: 
 
     Rows as in `loss_curve`. Beyond nine runs the colours repeat.
     """
-    figure, axes = _axes()
+    figure, axes = axes_of_a_figure()
     losses: list[float] = []
-    for (name, history), color in zip(histories.items(), cycle(_COLORS), strict=False):
+    for (name, history), color in zip(histories.items(), cycle(COLORS), strict=False):
         training, validation = _points(history, "train_loss"), _points(history, "val_loss")
         for points, style in ((training, ":"), (validation, "-")):
             axes.plot([epoch for epoch, _ in points], [loss for _, loss in points], style, color=color, linewidth=1.6)
@@ -49,14 +49,20 @@ def compared_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], path: 
     _finish(figure, axes, losses, path)
 
 
-def _axes() -> tuple[Any, Any]:
-    """A figure of 880 x 495 pixels and its axes, drawn without a display."""
+def axes_of_a_figure() -> tuple[Any, Any]:
+    """A figure of one panel, and its axes."""
+    figure, (axes,) = panels()
+    return figure, axes
+
+
+def panels(count: int = 1) -> tuple[Any, list[Any]]:
+    """A figure of 880 x 495 pixels, drawn without a display, and its axes side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure, [figure.add_subplot(1, count, number) for number in range(1, count + 1)]
 
 
 def _finish(figure: Any, axes: Any, losses: Sequence[float], path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
-from tinct.figures.curves import COLORS, axes_of_a_figure
+from tinct.figures.curves import COLORS, panels
 from tinct.files import replacing
 
 
@@ -18,9 +18,7 @@ def schedules(
 
     `levels` are (t, alpha_bar) to be marked on the schedule of that name: where a sampler stands.
     """
-    figure, _ = axes_of_a_figure()
-    figure.clear()
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(2)
     for (name, curve), color in zip(alpha_bars.items(), cycle(COLORS), strict=False):
         marked = levels.get(name, ())
         for axes, of in ((left, float), (right, _log_snr)):
