@@ -21,9 +21,11 @@ COMMANDS = {
     "colorize": ("colorize", "Colour photographs at full resolution."),
     "gray": ("gray", "Make gray versions of pictures, or recover the scan from its coloured version."),
     "generate": ("generate", "Make pictures from noise with a model of your own."),
+    "samplers": ("samplers", "Measure what a model gives by every sampler, and at what cost."),
     "evaluate": ("evaluate", "Measure a model on pictures, beside the baselines."),
     "figure": ("figure", "Draw the diffusion process, losses and noise schedules."),
     "compare": ("compare", "Compare models, or train and compare every family, under one protocol."),
+    "fid": ("fid", "Measure how far a set of pictures is from a reference."),
 }
 
 

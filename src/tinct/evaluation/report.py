@@ -44,6 +44,8 @@ def about_pictures(table: Table) -> Iterator[str]:
         "Each metric per picture on 8-bit RGB, then the mean over pictures; intervals: 95%, bootstrap over pictures "
         f"({protocol.resamples} resamples)."
     )
+    if not protocol.baselines:
+        return
     cb, cr = protocol.mean_cbcr
     yield f"Mean chroma is Cb {cb:+.1f}, Cr {cr:+.1f} at every pixel, the mean of {protocol.mean_cbcr_of}, with the exact luma."
 

@@ -5,6 +5,7 @@ from tinct.figures.paper import Rgb
 from tinct.figures.process import Strip, animation, strips
 from tinct.figures.schedules import schedules
 from tinct.figures.sheets import before_after, grid, reduced, sheet
+from tinct.figures.speed import speed_and_quality
 
 __all__ = [
     "Rgb",
@@ -17,5 +18,6 @@ __all__ = [
     "reduced",
     "schedules",
     "sheet",
+    "speed_and_quality",
     "strips",
 ]

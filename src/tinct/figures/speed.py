@@ -1,0 +1,32 @@
+"""Speed against quality, as a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+from tinct.figures.curves import COLORS, panels
+from tinct.files import replacing
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]  # by title: evaluations and value, by cost
+
+
+def speed_and_quality(measured: Mapping[str, Curves], path: Path) -> None:
+    """A panel per measure, in it a line per way of sampling; values are ratios to a reference, whose 1 is a dotted line."""
+    figure, plots = panels(len(measured))
+    for axes, (name, curves) in zip(plots, measured.items(), strict=True):
+        for (title, points), color in zip(curves.items(), cycle(COLORS), strict=False):
+            axes.plot(*zip(*points, strict=True), color=color, label=title, marker="o", markersize=4, linewidth=1.4)
+        axes.axhline(1, color="#222222", linewidth=0.9, linestyle=":")
+        costs = sorted({cost for points in curves.values() for cost, _ in points})
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(costs, [f"{cost:g}" for cost in costs])
+        axes.minorticks_off()
+        axes.set_xlabel("evaluations of the network per sample")
+        axes.set_title(f"{name}, over the reference's", fontsize=11, loc="left")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*plots[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
