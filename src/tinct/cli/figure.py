@@ -31,7 +31,7 @@ def command() -> None:
     """
 
 
-@command.command()
+@command.command(short_help="The losses of a training.")
 @click.option("--model", "name", required=True, metavar="NAME", help="A run of your own, finished or not.")
 @output_option
 def curve(name: str, out: Path | None) -> None:
@@ -53,8 +53,8 @@ def curve(name: str, out: Path | None) -> None:
     console.print(f"wrote {file}: {len(history)} epochs", markup=False)
 
 
-@command.command()
-@click.option("--schedules", "names", default=",".join(SCHEDULES), show_default=True, metavar="NAME,...")
+@command.command(short_help="Noise schedules over t.")
+@click.option("--schedules", "names", default=",".join(SCHEDULES), show_default=True, metavar="NAME,...", help="Which.")
 @click.option("--timesteps", type=click.IntRange(min=2), default=1000, show_default=True, metavar="T", help="Levels.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Mark the levels of a walk of so many steps.")
 @click.option("--spacing", metavar="NAME", help=f"Of these steps: {', '.join(SPACINGS)} [default: uniform].")

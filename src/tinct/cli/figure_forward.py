@@ -29,7 +29,7 @@ _TIMESTEPS, _SIZE = 1000, 64  # without a model: those of most
 Show = Callable[[Tensor], Rgb]  # (C, h, w) in network units -> what they look like
 
 
-@click.command()
+@click.command(short_help="A picture turns to noise, by several schedules.")
 @source_options
 @click.option("--model", "name", metavar="NAME|FILE", help="In its colour space, and by its own schedule too.")
 @click.option(
@@ -41,7 +41,7 @@ Show = Callable[[Tensor], Rgb]  # (C, h, w) in network units -> what they look l
               help="States, the picture itself among them, evenly spaced in t.")  # fmt: skip
 @click.option("--size", type=click.IntRange(8, 1024), metavar="PX",
               help="Short side of what noise is added to (default: the model's, else 64).")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the noise.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of the noise.")
 @output_options(side=128)
 def forward(
     picture: Path | None,
@@ -55,7 +55,7 @@ def forward(
     side: int,
     out: Path | None,
 ) -> None:
-    """Draw the forward process, q(x_t | x_0) = N(alpha x_0, sigma²): a picture at evenly spaced t, a row per schedule.
+    """Draw the forward process, a picture that turns to noise: q(x_t | x_0) at evenly spaced t, a row per schedule.
 
     \b
     tinct figure forward -o forward.png
@@ -63,8 +63,8 @@ def forward(
     tinct figure forward --picture garden.jpg --model photo
 
     All states have the same noise. Without a model, it is added to R'G'B' in [-1, 1]; of a model that colours, to what the
-    model sees of the picture, as a rule its chroma, which stands on the picture's own luma. What is beyond black and white, or
-    beyond the colours that a luma allows, is cut.
+    model sees of the picture, as a rule its chroma, which stands on the picture's own luma. What is beyond black and white is
+    cut; chroma beyond what a luma allows is shrunk.
     """
     model = zoo.load(name) if name else None
     file = target(out, f"forward-{model.name if model else 'rgb'}", picture=picture)

@@ -48,7 +48,7 @@ _class_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Noise turns to a picture, as a strip or an animation.")
 @_model_option
 @source_options
 @_class_option
@@ -95,7 +95,7 @@ def reverse(
     console.print(f"wrote {file}: {len(wanted)} states of {len(levels) - 1} steps", markup=False)
 
 
-@click.command()
+@click.command(short_help="The same of several pictures, a row each.")
 @_model_option
 @source_options
 @_class_option
