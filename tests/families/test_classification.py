@@ -18,7 +18,7 @@ FAMILY = FAMILIES["classifier"]
 
 def built(**changes) -> Classifier:
     torch.manual_seed(0)
-    values = {"size": 16, "classes": 4, "network": {"features": [8, 16]}}
+    values = {"size": 16, "classes": 4, "network": {"features": [8, 16], "width": 16}}
     return FAMILY.build(from_dict(FAMILY.Options, values | changes)).eval()
 
 
@@ -75,7 +75,7 @@ def test_pictures_of_other_sizes_have_features_too():
 
 
 def test_dropout_is_of_training_alone():
-    model, rgb = built(network={"features": [8, 16], "dropout": 0.5}), pictures()
+    model, rgb = built(network={"features": [8, 16], "width": 16, "dropout": 0.5}), pictures()
     assert torch.equal(model.features(rgb), model.features(rgb))
     assert (model.train().features(rgb) == 0).float().mean() > 0.3
 

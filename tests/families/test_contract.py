@@ -20,7 +20,7 @@ NETWORKS = {
     "split": {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 2},
     "resnet": {"features": [8, 16], "blocks": 1},
     "autoencoder": {"features": [8, 16]},
-    "convolutional": {"features": [8, 16]},
+    "convolutional": {"features": [8, 16], "width": 16},
 }
 SMALL = {"time_embedding": 16, "latent": 16}  # where there is such an option
 GAME = {"adversarial", "discriminator"}  # losses of two players against each other: neither need fall
