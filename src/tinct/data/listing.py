@@ -70,6 +70,11 @@ def only_pictures(names: list[str]) -> list[str]:
     return [name for name in names if _suffix(name) in PICTURE_SUFFIXES and not _hidden(name)]
 
 
+def no_picture_names(names: list[str]) -> list[str]:
+    """Those names that are no pictures by their suffix, and not hidden either."""
+    return [name for name in names if _suffix(name) not in PICTURE_SUFFIXES and not _hidden(name)]
+
+
 def no_pictures(path: Path) -> DataError:
     """The error for a place without pictures."""
     return DataError(f"{path}: no pictures in it. Pictures are files ending in {', '.join(sorted(PICTURE_SUFFIXES))}.")

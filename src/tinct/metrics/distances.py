@@ -48,6 +48,11 @@ def kernel_value(result: Rows, reference: Rows) -> Value:
     return Value(float(value), float(np.std(again, ddof=1)), len(result), least=-np.inf)
 
 
+def kernel_of(result: Rows, reference: Rows) -> float:
+    """The value of `kernel_value` alone."""
+    return float(kernel_distance(chosen(result, KERNEL_MOST), chosen(reference, KERNEL_MOST))[0])
+
+
 def chosen(rows: Rows, count: int) -> Rows:
     """So many of them, the same each time; all where there are no more. Sets are often sorted: the first would be alike."""
     if count >= len(rows):
