@@ -12,22 +12,22 @@ from rich.markup import escape
 from tinct.cli.common import console, progress
 from tinct.cli.sets import NamedSet
 from tinct.evaluation.generated import Distances, FeatureSet, Looked, from_statistics, look
-from tinct.evaluation.generated_report import HEADING, lines, remarks
+from tinct.evaluation.generated_report import HEADING, lines
 from tinct.metrics.distances import Resampled
-from tinct.metrics.features import Extractor, Store
+from tinct.metrics.features import Store
 
 T = TypeVar("T")
 
 
-def show(distances: Distances, extractor: Extractor | None) -> None:
-    """Prints the table and the remarks."""
+def show(distances: Distances, said: Iterable[str]) -> None:
+    """Prints the table, and what has to be said with it."""
     drawn = rich.table.Table(box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for title in HEADING:
         drawn.add_column(title, justify="right" if title else "left")
     for line in lines(distances):
         drawn.add_row(*line)
     console.print(drawn)
-    for remark in remarks(distances, extractor):
+    for remark in said:
         console.print(f"- {remark}", markup=False)
 
 

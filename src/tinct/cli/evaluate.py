@@ -1,90 +1,78 @@
-"""`tinct evaluate`: measures a model on pictures in colour, beside the baselines gray and mean chroma."""
+"""`tinct evaluate`: measures a model by what it does: colour, pictures from noise, or telling pictures apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import chain, islice
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import rich.box
-import rich.table
-from PIL import Image
-from rich.markup import escape
+from click.core import ParameterSource
 
-from tinct import figures, zoo
-from tinct.cli.common import chosen_values, console, device_option, schema_options
-from tinct.cli.measuring import (
-    Pictures,
-    Source,
-    check_writable,
-    for_sheet,
-    mean_chroma,
-    measuring_options,
-    metrics_ready,
-    sheet_scale,
-    with_bar,
-    write_csv,
-)
-from tinct.cli.pictures import sampling_of
-from tinct.config import from_dict, leaves, override
+from tinct import zoo
+from tinct.cli import evaluate_classification, evaluate_colour, evaluate_generation
+from tinct.cli.common import device_option, schema_options
+from tinct.cli.evaluate_generation import generation_options
+from tinct.cli.measuring import measuring_options
+from tinct.config import leaves
 from tinct.devices import chosen_device
-from tinct.errors import OutputError
-from tinct.evaluation import (
-    Measured,
-    Protocol,
-    Table,
-    csv_rows,
-    evaluate,
-    heading,
-    markdown,
-    picture_rows,
-    remarks,
-    seconds,
-    shown,
-)  # fmt: skip
-from tinct.files import replacing, write_json
-from tinct.images import Samples
-from tinct.photo import PhotoOptions, colour_batch
+from tinct.errors import ConfigError
+from tinct.families import Classifier, Colorizer, Model, PictureGenerator, SamplingOptions
+from tinct.photo import PhotoOptions
 
-_SHEET_PICTURES, _SHEET_ROWS = 24, 8  # on the contact sheet: in three blocks
-_SHEET_COLUMNS = 7  # truth, both baselines and up to four samples
+_SAMPLING = {leaf.path for leaf in leaves(SamplingOptions())}
+_PHOTO = {leaf.path for leaf in leaves(PhotoOptions())}
+_ALWAYS = {"name", "device", "batch_size", "out", "json_file"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How models of a type are measured: what they do, how that is measured, by which options, and the function that does it."""
+
+    type: type[Model]
+    does: str
+    how: str
+    takes: set[str]
+    run: Callable[[Any, Mapping[str, Any], Mapping[str, Any]], int]
+
+
+KINDS = (
+    Kind(
+        Colorizer, "colours", "--images DIR or --data NAME",
+        {"data", "split", "images", "inside", "first", "min_spread", "names", "feature_weights", "seeds", "max_megapixels",
+         "sheet", *_PHOTO},
+        evaluate_colour.run,
+    ),
+    Kind(
+        PictureGenerator, "does not colour, it makes pictures", "--stats FILE.npz or --stats data:NAME",
+        {"stats", "num", "label", "guidance", "extractor", "feature_weights", "sheet", "seed", *_SAMPLING},
+        evaluate_generation.run,
+    ),
+    Kind(
+        Classifier, "does not colour, it tells pictures apart", "--data NAME",
+        {"data", "split", "first"},
+        evaluate_classification.run,
+    ),
+)  # fmt: skip
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.option("--model", "name", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
 @measuring_options
+@generation_options
 @click.option(
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Write evaluation.json, .csv and .md, pictures.csv and sheet.png here.",
+    help="Write evaluation.json, .csv and .md, sheet.png and, of colour, pictures.csv here.",
 )
 @click.option("--sheet", metavar="FILE", type=click.Path(path_type=Path), help="Write a contact sheet of the first 24.")
 @click.option("--json", "json_file", metavar="FILE", type=click.Path(path_type=Path), help="Write the figures as JSON.")
 @device_option
 @schema_options(leaves(PhotoOptions()))
-def command(
-    name: str,
-    data: str | None,
-    split: str | None,
-    images: Path | None,
-    inside: str | None,
-    first: int | None,
-    min_spread: float,
-    names: str | None,
-    feature_weights: str | None,
-    seeds: int,
-    batch_size: int,
-    out: Path | None,
-    sheet: Path | None,
-    json_file: Path | None,
-    max_megapixels: float,
-    device: str,
-    **flags: Any,
-) -> int:
-    """Measure a model on pictures in colour, beside the baselines that need none.
+def command(name: str, device: str, **given: Any) -> int:
+    """Measure a model: one that colours on pictures in colour, beside the baselines that need none.
 
     \b
     tinct evaluate --images holiday/
@@ -93,88 +81,30 @@ def command(
 
     Each picture is made gray, coloured at its own size as `tinct colorize` does it, and compared with the original.
     The exit code is 1 if any picture could not be read.
+
+    One that makes pictures, against real ones (see `tinct fid`); a classifier, on a part of a prepared set:
+
+    \b
+    tinct evaluate --model digits --stats mnist.npz --num 2000
+    tinct evaluate --model judge --data mnist --split test
     """
-    if data and images:
-        raise click.UsageError("--data and --images: say only one of them")
-    targets = _targets(out, sheet, json_file)
-    options = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(flags)))
-    source = Source.of(data, split, images, inside, first, max_megapixels)
-    model = zoo.colorizer(zoo.load(name)).to(chosen_device(device))
-    ready = metrics_ready(names, feature_weights)
-    protocol = Protocol(
-        min_spread=min_spread, seed=options.seed, seeds=seeds, batch_size=batch_size, model=model.name,
-        images=source.described(), sampling=sampling_of(model, options),
-        **mean_chroma([{"name": model.name, **model.header}]),
-    )  # fmt: skip
-    pictures = source.open()
-
-    def colour(grays: list[Samples], seeds: list[int]) -> list[Samples]:
-        return colour_batch(model, grays, seeds, options)
-
-    table, rows = _run(evaluate(pictures, colour, ready.measures, protocol, ready.sets), pictures)
-    console.print(_drawn(table))
-    for remark in remarks(table, ready.missing):
-        console.print(f"- {remark}", markup=False)
-    _write(table, ready.missing, rows, targets)
-    return 1 if pictures.failed else 0
+    ctx = click.get_current_context()
+    place, model = chosen_device(device), zoo.load(name)
+    kind = next((each for each in KINDS if isinstance(model, each.type)), KINDS[0])
+    _refuse_others(ctx, kind, model)
+    if ctx.get_parameter_source("batch_size") is ParameterSource.DEFAULT and kind.type is not Colorizer:
+        given["batch_size"] = None
+    sampling = {key: given[key] for key in _PHOTO}
+    return kind.run(model.to(place), {**given, "weights": zoo.find(name)}, sampling)
 
 
-def _run(records: Iterable[Measured | Table], pictures: Pictures) -> tuple[Table, dict[str, list[Samples]]]:
-    """The table, and the pictures of the contact sheet by column."""
-    rows: dict[str, list[Samples]] = {}
-    for record in with_bar(records, pictures, "pictures"):
-        if isinstance(record, Table):
-            return record, rows
-        for column, batch in islice(record.shown.items(), _SHEET_COLUMNS):
-            column_kept = rows.setdefault(column, [])
-            column_kept.extend(for_sheet(batch[: _SHEET_PICTURES - len(column_kept)]))
-    raise AssertionError("evaluate ends with a Table")
-
-
-def _drawn(table: Table) -> rich.table.Table:
-    """The table for the terminal, turned so that it is narrow: a line per metric, the interval below each mean."""
-    title = f"{len(table.pictures)} pictures: mean and 95% interval"
-    drawn = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    drawn.add_column("", overflow="fold", min_width=13)  # the longest word: colourfulness
-    for row in table.rows:
-        drawn.add_column(escape(row.name), justify="right", overflow="fold")
-    for measure in table.measures:
-        cells = [shown(measure, row.cells.get(measure.name), len(table.pictures)) for row in table.rows]
-        drawn.add_row(heading(measure), *(f"{mean}\n[dim]{interval}[/dim]" if mean else "" for mean, interval in cells))
-    drawn.add_row("largest luma error", *("" if row.luma_error is None else str(row.luma_error) for row in table.rows))
-    drawn.add_row("seconds per picture", *(seconds(row.seconds) for row in table.rows))
-    return drawn
-
-
-def _targets(out: Path | None, sheet: Path | None, json_file: Path | None) -> dict[str, list[Path]]:
-    """What is to be written where; OutputError now, not after an hour, when it can't be."""
-    if out and out.exists() and not out.is_dir():
-        raise OutputError(f"{out}: is a file, so it can't be the folder of the results")
-    if sheet and sheet.suffix.lower() not in Image.registered_extensions():
-        raise OutputError(f"{sheet}: a sheet is a picture; name it like {sheet.stem}.png")
-    names = {"json": "evaluation.json", "csv": "evaluation.csv", "md": "evaluation.md", "pictures": "pictures.csv"}
-    targets = {kind: [out / name] if out else [] for kind, name in {**names, "sheet": "sheet.png"}.items()}
-    targets["json"] += [json_file] if json_file else []
-    targets["sheet"] += [sheet] if sheet else []
-    for path in chain(*targets.values()):
-        check_writable(path)
-    return targets
-
-
-def _write(
-    table: Table, missing: Mapping[str, str], rows: Mapping[str, list[Samples]], targets: Mapping[str, list[Path]]
-) -> None:
-    """Every file whole or not at all, the JSON last."""
-    for path in targets["csv"]:
-        write_csv(path, csv_rows(table))
-    for path in targets["pictures"]:
-        write_csv(path, picture_rows(table))
-    for path in targets["md"]:
-        with replacing(path) as temporary:
-            temporary.write_text(markdown(table, missing), encoding="utf-8")
-    for path in targets["sheet"]:
-        figures.sheet(rows, path, rows=_SHEET_ROWS, scale=sheet_scale(rows))
-    for path in targets["json"]:
-        write_json(path, {**table.to_dict(), "missing": dict(missing)})
-    for path in chain(*targets.values()):
-        console.print(f"wrote {path}", markup=False)
+def _refuse_others(ctx: click.Context, kind: Kind, model: Model) -> None:
+    """ConfigError for an option that has no meaning for such a model."""
+    for parameter in ctx.command.params:
+        key = str(parameter.name)
+        told = ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
+        if told and key not in kind.takes | _ALWAYS and parameter.expose_value:
+            raise ConfigError(
+                f"{parameter.opts[0]}: has no meaning here, as the model '{model.name}' {kind.does}. "
+                f"It is measured with {kind.how}"
+            )

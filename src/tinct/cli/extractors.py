@@ -28,12 +28,14 @@ def extractor_options(function: F) -> F:
     return function
 
 
+EXTRACTOR = click.option(
+    "--extractor",
+    metavar="NAME",
+    help="What features come from: inception (its 2048), inception-768, -192, -64, or a classifier of your own by its "
+    "name or file.  [default: the Inception of the statistics, else inception]",
+)
 _OPTIONS = (
-    click.option(
-        "--extractor", metavar="NAME",
-        help="What features come from: inception (its 2048), inception-768, -192, -64, or a classifier of your own by its "
-        "name or file.  [default: the Inception of the statistics, else inception]",
-    ),
+    EXTRACTOR,
     click.option(
         "--feature-weights", metavar="DIR|FILE",
         help="Published weights of Inception (default: TINCT_FEATURE_WEIGHTS, the cache, a download).",

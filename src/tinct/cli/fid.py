@@ -15,7 +15,7 @@ from tinct.cli.measuring import check_writable
 from tinct.cli.sets import NamedSet, named_set
 from tinct.errors import OutputError
 from tinct.evaluation.generated import Distances, FeatureSet, check_made_with, measure, with_floor
-from tinct.evaluation.generated_report import counted, to_dict
+from tinct.evaluation.generated_report import counted, remarks, to_dict
 from tinct.files import write_json
 from tinct.metrics.distances import counts_up_to
 from tinct.metrics.features import Extractor, Store
@@ -86,7 +86,7 @@ def command(
         return
     assert other is not None
     distances = _measured(one, other, spare, seeing, any_size)
-    show(distances, seeing)
+    show(distances, remarks(distances, seeing))
     if json_file:
         write_json(json_file, {**to_dict(distances, seeing), "version": __version__})
         console.print(f"wrote {json_file}", markup=False)

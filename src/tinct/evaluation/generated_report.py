@@ -32,10 +32,23 @@ def markdown(distances: Distances, said: Sequence[str]) -> str:
     return table + "\n\n" + "\n".join(f"- {remark}" for remark in said) + "\n"
 
 
+def csv_rows(distances: Distances) -> Iterator[list[Any]]:
+    """A header, then a line per distance."""
+    yield ["distance", "value", "low", "high", "n", "floor", "floor n"]
+    for name, value, floor in (
+        ("frechet", distances.frechet, distances.floor),
+        ("kernel", distances.kernel, distances.kernel_floor),
+    ):
+        if value:
+            yield [name, value.value, *_ends(value), value.n, floor, distances.floor_n if floor is not None else None]
+
+
 def remarks(distances: Distances, extractor: Extractor | None) -> Iterator[str]:
     """What the numbers are of, and how far they can be trusted. `extractor` is the one that looked at pictures here."""
     for role, each in (("Set", distances.first), ("Reference", distances.reference)):
         yield f"{role}: {each.of}, {counted(each.n)}{f', {each.size}' if each.size else ''}."
+    if "" != distances.first.size != distances.reference.size != "":
+        yield "The two sides are not of one size: what tells them apart may be that alone."
     yield from _about_features(distances, extractor)
     yield from _about_intervals(distances)
     yield _about_floor(distances)
@@ -64,8 +77,12 @@ def _shown(value: Value, floor: float | None) -> list[str]:
 
 
 def _value(value: Value, floor: float | None) -> dict[str, Any]:
-    low, high = (None, None) if math.isnan(value.error) else value.interval
+    low, high = _ends(value)
     return {"value": value.value, "low": low, "high": high, "n": value.n or None, "floor": floor}
+
+
+def _ends(value: Value) -> tuple[float | None, float | None]:
+    return (None, None) if math.isnan(value.error) else value.interval
 
 
 def _about(of: FeatureSet) -> dict[str, Any]:
