@@ -190,6 +190,11 @@ def test_the_first_pictures_are_those_of_the_lowest_numbers(place, judge):
     assert first["frechet"]["value"] == pytest.approx(again["frechet"]["value"], rel=1e-5)
     assert whole["frechet"]["value"] != pytest.approx(first["frechet"]["value"], rel=1e-3)
     assert first["set"]["of"] == "made (the first 12 of 24)"
+    fewer = measured("made", "real", "--extractor", judge, "--reference-num", 30)
+    assert fewer["reference"]["of"] == "real (the first 30 of 40)"
+    for number in range(31, 41):
+        (place / "real" / f"{number}.png").unlink()
+    assert measured("made", "real", "--extractor", judge)["kernel"]["value"] == fewer["kernel"]["value"]
 
 
 def test_files_that_are_no_pictures_are_named_and_hidden_ones_do_not_matter(place, judge, capsys):
@@ -216,6 +221,12 @@ def test_other_sizes_are_taken_on_request(place, judge, capsys):
         (["made", "--save", "s.npz", "--json", "j.json"], 2, "--json is of a distance"),
         (["made", "--save", "s.json"], 1, "statistics are kept as .npz; name it s.npz"),
         (["made", "real", "--num", "9"], 2, "--num"),
+        (["made", "three.npz", "--reference-num", "20"], 2, "--reference-num is of pictures, and three.npz has none"),
+        (
+            ["made", "--save", "s.npz", "--reference-num", "20"],
+            2,
+            "--reference-num is of a REFERENCE, and there is none",
+        ),
         (["three.npz", "real", "--num", "20"], 2, "--num is of pictures, and three.npz has none"),
         (["made", "real", "--floor", "three.npz"], 2, "--floor is of pictures, and three.npz has none"),
         (["three.npz", "three.npz", "--extractor", "JUDGE"], 2, "--extractor is for pictures, and there are none"),

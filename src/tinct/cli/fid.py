@@ -44,6 +44,9 @@ _NONE = "none"  # for --floor
     metavar="N",
     help="Only the first N pictures of SET, in natural order (2 before 10).",
 )
+@click.option(
+    "--reference-num", type=click.IntRange(min=10), metavar="N", help="Only the first N pictures of REFERENCE."
+)
 @extractor_options
 @click.option(
     "--any-size", is_flag=True, help="Take pictures that are not square, or of several sizes, and squash them."
@@ -55,6 +58,7 @@ def command(
     floor: str | None,
     save: Path | None,
     num: int | None,
+    reference_num: int | None,
     extractor: str | None,
     feature_weights: str | None,
     any_size: bool,
@@ -74,8 +78,10 @@ def command(
     The floor is what other real pictures, as many as SET has, measure against the same REFERENCE. They are those of --floor;
     else those that a statistics file took along; else, for the train part of a prepared set, its test part.
     """
-    _check_usage(reference, save, json_file)
-    one, other = _first(named_set(first), num), _against(named_set(reference), floor) if reference else None
+    _check_usage(reference, reference_num, save, json_file)
+    one, other = _first(named_set(first), num, "--num"), None
+    if reference:
+        other = _against(_first(named_set(reference), reference_num, "--reference-num"), floor)
     spare = _held_out(floor, other or one)
     sets = [each for each in (one, other, spare) if each]
     seeing = _seeing(sets, extractor, feature_weights, any_size)
@@ -92,7 +98,7 @@ def command(
         console.print(f"wrote {json_file}", markup=False)
 
 
-def _check_usage(reference: str | None, save: Path | None, json_file: Path | None) -> None:
+def _check_usage(reference: str | None, reference_num: int | None, save: Path | None, json_file: Path | None) -> None:
     """UsageError for what can't go together; OutputError now for what can't be written."""
     if not (reference or save):
         raise click.UsageError(
@@ -100,6 +106,8 @@ def _check_usage(reference: str | None, save: Path | None, json_file: Path | Non
         )
     if reference and save:
         raise click.UsageError("--save keeps the statistics of one set: leave the REFERENCE away")
+    if reference_num and not reference:
+        raise click.UsageError("--reference-num is of a REFERENCE, and there is none: for SET, it is --num")
     if save and json_file:
         raise click.UsageError("--json is of a distance, and --save measures none")
     if save and save.suffix != ".npz":
@@ -109,12 +117,12 @@ def _check_usage(reference: str | None, save: Path | None, json_file: Path | Non
             check_writable(path)
 
 
-def _first(named: NamedSet, num: int | None) -> NamedSet:
+def _first(named: NamedSet, num: int | None, flag: str) -> NamedSet:
     """The first so many of a set."""
     if num is None:
         return named
     if named.pictures is None:
-        raise click.UsageError(f"--num is of pictures, and {named.of} has none: it holds statistics")
+        raise click.UsageError(f"{flag} is of pictures, and {named.of} has none: it holds statistics")
     return named.first(num)
 
 
