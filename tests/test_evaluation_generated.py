@@ -140,7 +140,10 @@ def test_statistics_alone_have_no_interval_and_no_kernel_distance():
 def test_the_floor_is_that_of_as_many_pictures():
     floor = Floor("others", (10, 100, 1000), (9.0, 3.0, 1.0))
     assert measured(gaussian(100), gaussian(5000, floor=floor)).floor == pytest.approx(3)
-    assert "Floor: 100 other real pictures, others" in said(gaussian(100), gaussian(5000, floor=floor))
+    assert "others, against the same reference. " in said(gaussian(100), gaussian(5000, floor=floor))
+    assert "Floor: 60 other real pictures, others, against the same reference, between the numbers for which" in said(
+        gaussian(60), gaussian(5000, floor=floor)
+    )
     text = said(gaussian(4000), gaussian(5000, floor=floor))
     assert "It is of fewer pictures than the 4,000 of the set, and so too high" in text
     assert measured(gaussian(None), gaussian(5000, floor=floor)).floor_n == 1000

@@ -83,7 +83,7 @@ def test_a_generator_is_measured_as_its_files_are(place, capsys):
     assert got["sampling"]["steps"] == 3
     assert 0 < got["seconds_per_picture"] < 5
     out = capsys.readouterr().out
-    assert "Set: dots's pictures, 24 pictures, 16 x 16 px" in out
+    assert "Set: model dots, 24 pictures, 16 x 16 px" in out
     assert "dots: steps 3, sampler dpm++2m, spacing uniform" in out
     assert "s per picture on cpu" in out
 

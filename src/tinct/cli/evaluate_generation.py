@@ -68,7 +68,7 @@ def run(model: PictureGenerator, given: Mapping[str, Any], sampling: Mapping[str
     for statistics in known:
         check_made_with(extractor, statistics, reference.of)
     making, store = _Making(model, given["num"], options, given["batch_size"] or _TOGETHER), Store(extractor)
-    made = with_bar(look(making, store, f"{model.name}'s pictures"), "pictures", given["num"], FeatureSet)
+    made = with_bar(look(making, store, f"model {model.name}"), "pictures", given["num"], FeatureSet)
     real = looked_at(reference, store, False)
     held_out = looked_at(named_set(reference.held_out).some(given["num"]), store, False) if reference.held_out else None
     distances = with_bar(measure(made, real, held_out), "bootstrap", 1, Distances)

@@ -128,7 +128,17 @@ def _about_floor(distances: Distances) -> str:
         return _NO_FLOOR
     n, own = distances.floor_n, distances.first.n
     few = f" It is of fewer pictures than the {own:,} of the set, and so too high." if own and n < own else ""
-    return f"Floor: {n:,} other real pictures, {distances.floor_of}, against the same reference.{few}"
+    return (
+        f"Floor: {n:,} other real pictures, {distances.floor_of}, against the same reference{_between(distances)}.{few}"
+    )
+
+
+def _between(distances: Distances) -> str:
+    """Said of a floor for a number of pictures that the file does not keep."""
+    kept = distances.reference.statistics.floor
+    if kept is None or kept.of != distances.floor_of or distances.floor_n in kept.counts:
+        return ""
+    return ", between the numbers for which its file keeps one"
 
 
 def _about_bias(distances: Distances) -> Iterator[str]:
