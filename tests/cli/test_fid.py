@@ -1,6 +1,7 @@
 """`tinct fid`: what it measures is what the library measures, and its answer to everything that is wrong."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,13 @@ def test_files_that_are_no_pictures_are_named_and_hidden_ones_do_not_matter(plac
     (place / "made" / ".DS_Store").write_bytes(b"\0")
     assert measured("made", "real", "--extractor", judge)["frechet"] == before["frechet"]
     assert "made: no pictures, left out: notes.txt" in capsys.readouterr().err
+
+
+def test_a_zip_is_its_folder(place, judge):
+    shutil.make_archive("real", "zip", place, "real")
+    folder, archive = (measured("made", name, "--extractor", judge) for name in ("real", "real.zip/real"))
+    assert (archive["frechet"], archive["kernel"]) == (folder["frechet"], folder["kernel"])
+    assert archive["reference"]["of"] == "real.zip/real"
 
 
 def test_other_sizes_are_taken_on_request(place, judge, capsys):
