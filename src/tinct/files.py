@@ -87,8 +87,13 @@ def sweep(folder: Path, older_than: float = 60.0) -> None:
 
 def write_json(path: Path, value: Any, *, sync: bool = False) -> None:
     """Writes JSON whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", sync=sync)
+
+
+def write_text(path: Path, text: str, *, sync: bool = False) -> None:
+    """Writes text in UTF-8, whole or not at all."""
     with replacing(path, sync=sync) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

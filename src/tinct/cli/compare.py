@@ -62,7 +62,7 @@ _TRAINING = ("budget_images", "budget_cpu_minutes", "recipe", "assignments", "ov
     type=click.Path(path_type=Path),
     help="Folder of the results (default: Results/compare-SET).",
 )
-@measuring_options
+@measuring_options()
 @device_option
 @yes_option
 @schema_options(leaves(PhotoOptions()))

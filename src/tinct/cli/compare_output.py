@@ -11,8 +11,7 @@ from rich.markup import escape
 
 from tinct import __version__, figures
 from tinct.cli.common import console
-from tinct.cli.measuring import check_writable, sheet_scale, write_csv
-from tinct.errors import OutputError
+from tinct.cli.measuring import results_folder, sheet_scale, write_csv
 from tinct.evaluation import Comparison, Row
 from tinct.evaluation import comparison_report as report
 from tinct.evaluation.comparison_html import html
@@ -27,13 +26,7 @@ _COLUMN = 14  # characters, of a model's column
 def target(label: str, out: Path | None) -> Path:
     """Where the comparison goes; OutputError now, not after hours, when it can't."""
     folder = out or workspace() / "Results" / safe_name(f"compare-{label}")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, so it can't be the folder of the comparison")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise OutputError(f"{folder}: holds files that `tinct compare` did not write. Choose another --out.")
-    check_writable(folder / MANIFEST)
-    check_writable(folder.with_name(f".{folder.name}.part"))
-    return folder
+    return results_folder(folder, MANIFEST, "compare", "comparison")
 
 
 def show(comparison: Comparison) -> None:

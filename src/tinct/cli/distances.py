@@ -11,9 +11,8 @@ from rich.markup import escape
 
 from tinct.cli.common import console, progress
 from tinct.cli.sets import NamedSet
-from tinct.evaluation.generated import Distances, FeatureSet, Looked, from_statistics, look
+from tinct.evaluation.generated import Distances, FeatureSet, from_statistics, look
 from tinct.evaluation.generated_report import HEADING, lines
-from tinct.metrics.distances import Resampled
 from tinct.metrics.features import Store
 
 T = TypeVar("T")
@@ -41,15 +40,11 @@ def looked_at(named: NamedSet, store: Store | None, any_size: bool) -> FeatureSe
 
 
 def with_bar(records: Iterable[Any], text: str, total: int, last: type[T]) -> T:
-    """Goes through the records with a bar; gives the last one, which is the result."""
+    """Goes through the records, which say what is `done` and may say of what `total`, with a bar; gives the result."""
     with progress(transient=True) as bar:
         task = bar.add_task(escape(text), total=total)
         for record in records:
-            if isinstance(record, Looked):
-                bar.update(task, completed=record.done)
-            elif isinstance(record, Resampled):
-                bar.update(task, completed=record.done, total=record.total)
-            else:
-                assert isinstance(record, last)
+            if isinstance(record, last):
                 return record
+            bar.update(task, completed=record.done, total=getattr(record, "total", total))
     raise AssertionError("the last record is the result")

@@ -59,7 +59,7 @@ KINDS = (
 
 @click.command(context_settings={"max_content_width": 110})
 @click.option("--model", "name", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
-@measuring_options
+@measuring_options()
 @generation_options
 @click.option(
     "--out",

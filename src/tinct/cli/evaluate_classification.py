@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ import rich.table
 from torch import Tensor
 
 from tinct import __version__
-from tinct.cli.common import console, progress
-from tinct.cli.evaluate_files import Log, targets
+from tinct.cli.common import console
+from tinct.cli.distances import with_bar
+from tinct.cli.evaluate_files import Log, targets, write_all
 from tinct.cli.measuring import write_csv
 from tinct.data.dataset import PreparedSet
 from tinct.errors import ConfigError
-from tinct.evaluation.classifying import Answered, Confusion, classify, csv_rows, markdown, remarks
+from tinct.evaluation.classifying import Confusion, classify, csv_rows, markdown, remarks
 from tinct.families import Classifier
-from tinct.files import replacing, write_json
+from tinct.files import write_json, write_text
 from tinct.training.folder import data_folder
 
 _TOGETHER = 256  # pictures
@@ -38,7 +38,7 @@ def run(model: Classifier, given: Mapping[str, Any], sampling: Mapping[str, Any]
     of = f"the {pictures.split} part of {given['data']}"
     of += f" (the first {count:,} of {len(pictures):,})" if count < len(pictures) else ""
     batches = _batches(pictures, count, given["batch_size"] or _TOGETHER)
-    confusion = _with_bar(classify(model, batches, pictures.names), count)
+    confusion = with_bar(classify(model, batches, pictures.names), "pictures", count, Confusion)
     if len(confusion.names) <= _MOST_COLUMNS:
         console.print(_drawn(confusion))
     said = list(remarks(confusion, model.name, of))
@@ -69,16 +69,6 @@ def _batches(pictures: PreparedSet, count: int, size: int) -> Iterator[tuple[Ten
         yield rgb, labels
 
 
-def _with_bar(records: Iterator[Answered | Confusion], count: int) -> Confusion:
-    with progress(transient=True) as bar:
-        task = bar.add_task("pictures", total=count)
-        for record in records:
-            if isinstance(record, Confusion):
-                return record
-            bar.update(task, completed=record.done)
-    raise AssertionError("classify ends with a Confusion")
-
-
 def _drawn(confusion: Confusion) -> rich.table.Table:
     """A line per class, a column per class that it was taken for."""
     drawn = rich.table.Table(
@@ -92,13 +82,9 @@ def _drawn(confusion: Confusion) -> rich.table.Table:
 
 
 def _write(confusion: Confusion, record: Mapping[str, Any], where: Mapping[str, list[Path]]) -> None:
-    """Every file whole or not at all, the JSON last."""
-    for path in where["csv"]:
-        write_csv(path, csv_rows(confusion))
-    for path in where["md"]:
-        with replacing(path) as temporary:
-            temporary.write_text(markdown(confusion, record["remarks"]), encoding="utf-8")
-    for path in where["json"]:
-        write_json(path, record)
-    for path in chain(*where.values()):
-        console.print(f"wrote {path}", markup=False)
+    writers = {
+        "csv": lambda path: write_csv(path, csv_rows(confusion)),
+        "md": lambda path: write_text(path, markdown(confusion, record["remarks"])),
+        "json": lambda path: write_json(path, record),
+    }
+    write_all(where, writers)

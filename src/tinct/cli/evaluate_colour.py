@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from tinct import figures, zoo
 from tinct.cli.common import chosen_values, console
-from tinct.cli.evaluate_files import targets
+from tinct.cli.evaluate_files import targets, write_all
 from tinct.cli.measuring import (
     Pictures,
     Source,
@@ -41,7 +41,7 @@ from tinct.evaluation import (
     shown,
 )  # fmt: skip
 from tinct.families import Model
-from tinct.files import replacing, write_json
+from tinct.files import write_json, write_text
 from tinct.images import Samples
 from tinct.photo import PhotoOptions, colour_batch
 
@@ -106,17 +106,11 @@ def _drawn(table: Table) -> rich.table.Table:
 def _write(
     table: Table, missing: Mapping[str, str], rows: Mapping[str, list[Samples]], where: Mapping[str, list[Path]]
 ) -> None:
-    """Every file whole or not at all, the JSON last."""
-    for path in where["csv"]:
-        write_csv(path, csv_rows(table))
-    for path in where["pictures"]:
-        write_csv(path, picture_rows(table))
-    for path in where["md"]:
-        with replacing(path) as temporary:
-            temporary.write_text(markdown(table, missing), encoding="utf-8")
-    for path in where["sheet"]:
-        figures.sheet(rows, path, rows=_SHEET_ROWS, scale=sheet_scale(rows))
-    for path in where["json"]:
-        write_json(path, {**table.to_dict(), "missing": dict(missing)})
-    for path in chain(*where.values()):
-        console.print(f"wrote {path}", markup=False)
+    writers = {
+        "csv": lambda path: write_csv(path, csv_rows(table)),
+        "pictures": lambda path: write_csv(path, picture_rows(table)),
+        "md": lambda path: write_text(path, markdown(table, missing)),
+        "sheet": lambda path: figures.sheet(rows, path, rows=_SHEET_ROWS, scale=sheet_scale(rows)),
+        "json": lambda path: write_json(path, {**table.to_dict(), "missing": dict(missing)}),
+    }
+    write_all(where, writers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,15 @@ def targets(
     for path in chain(*found.values()):
         check_writable(path)
     return found
+
+
+def write_all(where: Mapping[str, list[Path]], writers: Mapping[str, Callable[[Path], object]]) -> None:
+    """Every file by the writer of its kind, in the writers' order, the JSON last: whole or not at all. Says where they are."""
+    for kind, write in writers.items():
+        for path in where[kind]:
+            write(path)
+    for path in chain(*where.values()):
+        console.print(f"wrote {path}", markup=False)
 
 
 class Log:

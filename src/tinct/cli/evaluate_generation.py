@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from tinct import __version__, figures
-from tinct.cli.common import chosen_values, console
+from tinct.cli.common import chosen_values
 from tinct.cli.distances import looked_at, show, with_bar
-from tinct.cli.evaluate_files import Log, targets
+from tinct.cli.evaluate_files import Log, targets, write_all
 from tinct.cli.extractors import EXTRACTOR, extractor_named
 from tinct.cli.measuring import write_csv
 from tinct.cli.sets import FORMS, named_set
@@ -21,7 +21,7 @@ from tinct.config import from_dict, override
 from tinct.evaluation.generated import Distances, FeatureSet, check_made_with, look, measure
 from tinct.evaluation.generated_report import csv_rows, markdown, remarks, to_dict
 from tinct.families import PictureGenerator, sampling_options
-from tinct.files import replacing, write_json
+from tinct.files import write_json, write_text
 from tinct.generation import GenerateOptions, generate
 from tinct.metrics.features import Store
 from tinct.metrics.sets import ENOUGH
@@ -124,16 +124,10 @@ class _Making:
 
 
 def _write(distances: Distances, record: Mapping[str, Any], making: _Making, where: Mapping[str, list[Path]]) -> None:
-    """Every file whole or not at all, the JSON last."""
-    for path in where["csv"]:
-        write_csv(path, csv_rows(distances))
-    for path in where["md"]:
-        with replacing(path) as temporary:
-            temporary.write_text(markdown(distances, record["remarks"]), encoding="utf-8")
-    for path in where["sheet"]:
-        figures.grid(making.shown, path, columns=_COLUMNS, scale=2)
-    for path in where["json"]:
-        write_json(path, record)
-    for paths in where.values():
-        for path in paths:
-            console.print(f"wrote {path}", markup=False)
+    writers = {
+        "csv": lambda path: write_csv(path, csv_rows(distances)),
+        "md": lambda path: write_text(path, markdown(distances, record["remarks"])),
+        "sheet": lambda path: figures.grid(making.shown, path, columns=_COLUMNS, scale=2),
+        "json": lambda path: write_json(path, record),
+    }
+    write_all(where, writers)

@@ -146,7 +146,7 @@ def _options(model: Model, flags: dict[str, Any], label: int | None) -> Options:
     diffusing(model)
     colours = isinstance(model, Colorizer)
     schema: type[Options] = PhotoOptions if colours else GenerateOptions
-    given = [*chosen_values(flags), *([f"label={label}"] if label is not None else [])]
+    given = chosen_values({**flags, "label": label})
     for name in (assignment.partition("=")[0] for assignment in given):
         if name not in (item.name for item in fields(schema)):
             kind = "colours photographs" if colours else "makes pictures from noise"

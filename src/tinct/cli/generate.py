@@ -65,8 +65,7 @@ def command(
     """
     if overwrite and sheet and not out:
         raise click.UsageError("--overwrite is for the files of --out")
-    chosen = [*chosen_values(flags), *([f"label={label}"] if label is not None else [])]
-    options = from_dict(GenerateOptions, override(GenerateOptions, {}, chosen))
+    options = from_dict(GenerateOptions, override(GenerateOptions, {}, chosen_values({**flags, "label": label})))
     place = chosen_device(device)
     generator = zoo.generator(zoo.load(model)).to(place)
     folder = out or (None if sheet else Path("generated_images"))

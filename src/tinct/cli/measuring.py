@@ -31,50 +31,54 @@ SHEET_SIDE = 256  # px; larger pictures are shrunk for the sheet, those up to a 
 Pictures = ListedPictures | SetPictures
 
 
-def measuring_options(function: F) -> F:
-    """Decorator: which pictures are measured and how; `Source.of` and `metrics_ready` take them."""
-    for decorate in reversed(_OPTIONS):
-        function = decorate(function)
-    return function
+def measuring_options(*names: str) -> Callable[[F], F]:
+    """Decorator: which pictures are measured and how, by all options or some; `Source.of` and `metrics_ready` take them."""
+
+    def decorate(function: F) -> F:
+        for name in reversed(names or tuple(_OPTIONS)):
+            function = _OPTIONS[name](function)
+        return function
+
+    return decorate
 
 
-_OPTIONS = (
-    click.option("--data", metavar="NAME", help="Prepared set in npzData/ whose pictures are measured."),
-    click.option(
+_OPTIONS = {
+    "data": click.option("--data", metavar="NAME", help="Prepared set in npzData/ whose pictures are measured."),
+    "split": click.option(
         "--split", type=click.Choice(SPLITS), help="Part of the prepared set.  [default: test]",
     ),
-    click.option(
+    "images": click.option(
         "--images", metavar="DIR|ZIP", type=click.Path(path_type=Path), help="Measure these pictures in colour instead."
     ),
-    click.option("--inside", metavar="FOLDER", help="Only this folder of DIR or ZIP."),
-    click.option(
+    "inside": click.option("--inside", metavar="FOLDER", help="Only this folder of DIR or ZIP."),
+    "first": click.option(
         "--first", type=click.IntRange(min=1), metavar="N", help="Only the first N, in natural order (2 before 10)."
     ),
-    click.option(
+    "min-spread": click.option(
         "--min-spread", type=float, default=Protocol.min_spread, show_default=True, metavar="LEVELS",
         help="Drop pictures whose mean of largest minus smallest channel does not exceed this; -1 keeps all.",
     ),
-    click.option(
+    "metrics": click.option(
         "--metrics", "names", metavar="NAME,...",
         help=f"Some of {', '.join([*METRICS, *SET_METRICS])} (default: those of single pictures, and colourfulness-gap).",
     ),
-    click.option(
+    "feature-weights": click.option(
         "--feature-weights", metavar="DIR|FILE",
         help="Published weights that metrics look through (default: TINCT_FEATURE_WEIGHTS, the cache, a download).",
     ),
-    click.option(
+    "seeds": click.option(
         "--seeds", type=click.IntRange(min=1), default=1, show_default=True, metavar="K",
         help="Samples per picture: their mean, the best of them, and how they differ.",
     ),
-    click.option(
+    "batch-size": click.option(
         "--batch-size", type=click.IntRange(min=1), default=Protocol.batch_size, show_default=True,
         help="Pictures held at once; changes no figure.",
     ),
-    click.option(
+    "max-megapixels": click.option(
         "--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS, show_default=True,
         help="Refuse larger pictures.",
     ),
-)  # fmt: skip
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,17 @@ def sheet_scale(columns: Mapping[str, Sequence[Samples]]) -> int:
 def for_sheet(pictures: Iterable[Samples]) -> list[Samples]:
     """The pictures as a sheet has them."""
     return [figures.reduced(picture, SHEET_SIDE) for picture in pictures]
+
+
+def results_folder(folder: Path, manifest: str, command: str, what: str = "results") -> Path:
+    """The folder itself, if a command may write its results there; OutputError now, not after hours, when it can't."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, so it can't be the folder of the {what}")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / manifest).is_file():
+        raise OutputError(f"{folder}: holds files that `tinct {command}` did not write. Choose another --out.")
+    check_writable(folder / manifest)
+    check_writable(folder.with_name(f".{folder.name}.part"))
+    return folder
 
 
 def check_writable(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from tinct.cli.common import errors
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import ListedPicture
 from tinct.errors import DataError, WeightsError
-from tinct.families import Colorizer
+from tinct.families import Colorizer, SamplingOptions
 from tinct.images import Samples, read_rgb
 from tinct.photo import PhotoOptions
 from tinct.training.folder import epoch_checkpoint, epoch_checkpoints, run_folder
 
-_OF_SAMPLING = ("steps", "sampler", "spacing", "eta", "temperature", "draws", "size")
+_OF_SAMPLING = (*(item.name for item in fields(SamplingOptions)), "draws", "size")
 
 
 class ListedPictures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 from tinct import zoo
 from tinct.cli import samplers_output
 from tinct.cli.common import device_option
-from tinct.cli.measuring import Source, metrics_ready, with_bar
+from tinct.cli.measuring import Source, measuring_options, metrics_ready, with_bar
 from tinct.devices import chosen_device
 from tinct.diffusion import SAMPLERS, SPACINGS, evaluations
 from tinct.errors import ConfigError
@@ -22,51 +22,43 @@ from tinct.images import MAX_MEGAPIXELS, Samples
 from tinct.metrics import METRICS, Prepared
 from tinct.photo import PhotoOptions, colour_batch
 
-_OPTIONS = (
-    click.option("--model", "name", required=True, metavar="NAME|FILE", help="A diffusion model that colours."),
-    click.option("--data", metavar="NAME", help="Prepared set in npzData/ whose test pictures are coloured."),
-    click.option("--images", metavar="DIR|ZIP", type=click.Path(path_type=Path), help="Colour these pictures instead."),
-    click.option("--inside", metavar="FOLDER", help="Only this folder of DIR or ZIP."),
-    click.option("--first", type=click.IntRange(min=1), metavar="N", help="Only the first N, in natural order."),
-    click.option(
-        "--min-spread", type=float, default=Protocol.min_spread, show_default=True, metavar="LEVELS",
-        help="Drop pictures whose mean of largest minus smallest channel does not exceed this.",
-    ),
-    click.option("--samplers", metavar="NAME,...", help=f"Some of {', '.join(SAMPLERS)} (default: all)."),
-    click.option("--spacings", metavar="NAME,...", help=f"Some of {', '.join(SPACINGS)} (default: the model's)."),
-    click.option(
-        "--evaluations", "counts", default="4,8,16,32", show_default=True, metavar="N,...",
-        help="How often the network may be asked for a sample.",
-    ),
-    click.option(
-        "--reference", default="ddim:250", show_default=True, metavar="SAMPLER:STEPS",
-        help="What the others are compared with, its steps uniform.",
-    ),
-    click.option("--seeds", type=click.IntRange(min=2), default=4, show_default=True, metavar="K", help="Samples per picture."),
-    click.option(
-        "--metric", default="lpips-squeeze", show_default=True, metavar="NAME",
-        help="Of the plot, one of single pictures of which less is better.",
-    ),
-    click.option("--feature-weights", metavar="DIR|FILE", help="Published weights that metrics look through."),
-    click.option(
-        "--batch-size", type=click.IntRange(min=1), default=Protocol.batch_size, show_default=True,
-        help="Pictures held at once; changes no figure.",
-    ),
-    click.option(
-        "--out", metavar="DIR", type=click.Path(path_type=Path),
-        help="Folder of the results (default: Results/samplers-MODEL).",
-    ),
-)  # fmt: skip
-
-
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for decorate in reversed(_OPTIONS):
-        function = decorate(function)
-    return function
-
 
 @click.command(context_settings={"max_content_width": 110})
-@_options
+@click.option("--model", "name", required=True, metavar="NAME|FILE", help="A diffusion model that colours.")
+@measuring_options("data", "images", "inside", "first", "min-spread", "feature-weights", "batch-size")
+@click.option("--samplers", metavar="NAME,...", help=f"Some of {', '.join(SAMPLERS)} (default: all).")
+@click.option("--spacings", metavar="NAME,...", help=f"Some of {', '.join(SPACINGS)} (default: the model's).")
+@click.option(
+    "--evaluations",
+    "counts",
+    default="4,8,16,32",
+    show_default=True,
+    metavar="N,...",
+    help="How often the network may be asked for a sample.",
+)
+@click.option(
+    "--reference",
+    default="ddim:250",
+    show_default=True,
+    metavar="SAMPLER:STEPS",
+    help="What the others are compared with, its steps uniform.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(min=2), default=4, show_default=True, metavar="K", help="Samples per picture."
+)
+@click.option(
+    "--metric",
+    default="lpips-squeeze",
+    show_default=True,
+    metavar="NAME",
+    help="Of the plot, one of single pictures of which less is better.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the results (default: Results/samplers-MODEL).",
+)
 @device_option
 def command(
     name: str,

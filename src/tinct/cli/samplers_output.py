@@ -12,8 +12,7 @@ import rich.table
 
 from tinct import __version__
 from tinct.cli.common import console
-from tinct.cli.measuring import check_writable, write_csv
-from tinct.errors import OutputError
+from tinct.cli.measuring import results_folder, write_csv
 from tinct.evaluation import Cell
 from tinct.evaluation.report import about_metrics, about_pictures
 from tinct.evaluation.walks import Gathered, Point, alike
@@ -26,14 +25,7 @@ _ALIKE, _OF_SPREAD = 0.02, 0.05  # from the reference's metric and spread: the s
 
 def target(model: str, out: Path | None) -> Path:
     """Where the results go; OutputError now, not after an hour, when they can't."""
-    folder = out or workspace() / "Results" / safe_name(f"samplers-{model}")
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, so it can't be the folder of the results")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise OutputError(f"{folder}: holds files that `tinct samplers` did not write. Choose another --out.")
-    check_writable(folder / MANIFEST)
-    check_writable(folder.with_name(f".{folder.name}.part"))
-    return folder
+    return results_folder(out or workspace() / "Results" / safe_name(f"samplers-{model}"), MANIFEST, "samplers")
 
 
 def show_and_write(gathered: Sequence[Gathered], metric: str, missing: Mapping[str, str], folder: Path) -> None:

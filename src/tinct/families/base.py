@@ -151,6 +151,14 @@ def unit_gray(gray: Tensor) -> Tensor:
     return gray / 127.5 - 1
 
 
+CHANNELS = {"gray": 1, "rgb": 3}  # of pictures that a network sees or makes whole
+
+
+def unit_pictures(rgb: Tensor, channels: int) -> Tensor:
+    """Pictures uint8 (B, 3, H, W) as networks of so many channels see them, (B, C, H, W) in [-1, 1]."""
+    return unit_gray((luma(rgb) if channels == 1 else rgb).float())
+
+
 def samples_of_each(gray: Tensor, generators: Sequence[Generator]) -> int:
     """How many samples of each picture (B, 1, H, W) so many generators ask for."""
     each = len(generators) // len(gray)

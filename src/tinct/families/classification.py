@@ -9,20 +9,17 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tinct.color import luma
 from tinct.config import option, variant
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Classifier, Comparing, Losses, Objective
+from tinct.families.base import CHANNELS, FAMILIES, Batch, Classifier, Comparing, Losses, Objective, unit_pictures
 from tinct.nets import RECOGNIZERS
-
-_CHANNELS = {"gray": 1, "rgb": 3}
 
 
 @dataclass(frozen=True)
 class ClassificationOptions:
     """A classifier."""
 
-    space: str = option("gray", "what it sees of a picture", choices=lambda: list(_CHANNELS))
+    space: str = option("gray", "what it sees of a picture", choices=lambda: list(CHANNELS))
     backbone: str = option("convolutional", "network", choices=lambda: list(RECOGNIZERS))
     network: Any = variant("backbone", lambda name: RECOGNIZERS[name].Options, "shape of the network")
     classes: int = option(10, "classes that it tells apart", low=2)
@@ -37,7 +34,7 @@ class PictureClassifier(Classifier):
     def __init__(self, options: ClassificationOptions) -> None:
         super().__init__()
         self.options, self.header = options, {}
-        self.channels, self.classes, self.working_size = _CHANNELS[options.space], options.classes, options.size
+        self.channels, self.classes, self.working_size = CHANNELS[options.space], options.classes, options.size
         self.network = RECOGNIZERS[options.backbone](options.network, self.channels)
         self.width = self.network.width
         self.head = nn.Linear(self.width, self.classes)
@@ -49,8 +46,7 @@ class PictureClassifier(Classifier):
 
     def features(self, rgb: Tensor) -> Tensor:
         """See Classifier."""
-        seen = luma(rgb) if self.channels == 1 else rgb
-        features: Tensor = self.network(seen.float() / 127.5 - 1)
+        features: Tensor = self.network(unit_pictures(rgb, self.channels))
         return features
 
 

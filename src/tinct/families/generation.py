@@ -13,22 +13,19 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from tinct.color import luma
 from tinct.config import option
 from tinct.diffusion import SAMPLERS, Step
 from tinct.errors import ConfigError
-from tinct.families.base import FAMILIES, Batch, Comparing, Losses, Objective, PictureGenerator
+from tinct.families.base import CHANNELS, FAMILIES, Batch, Comparing, Losses, Objective, PictureGenerator, unit_pictures
 from tinct.families.denoising import Weighting, check_classes, drawn, squared_error
 from tinct.families.diffusion import DiffusionModel, WalkOptions
-
-_CHANNELS = {"gray": 1, "rgb": 3}
 
 
 @dataclass(frozen=True)
 class GenerationOptions(WalkOptions):
     """A diffusion model of whole pictures."""
 
-    space: str = option("gray", "what its pictures are made of", choices=lambda: list(_CHANNELS))
+    space: str = option("gray", "what its pictures are made of", choices=lambda: list(CHANNELS))
     sampler: str = option("dpm++2m", "default sampler", choices=lambda: list(SAMPLERS))
     steps: int = option(20, "default number of sampling steps", low=1)
 
@@ -37,7 +34,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
     """Samples pictures by walking a ladder of noise levels down from noise."""
 
     def __init__(self, options: GenerationOptions) -> None:
-        self.channels = _CHANNELS[options.space]
+        self.channels = CHANNELS[options.space]
         super().__init__(options, self.channels, limit=1.0, given=0)
         self.classes = options.classes
 
@@ -76,7 +73,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
 
     def encode(self, rgb: Tensor) -> Tensor:
         """See Diffusing."""
-        return (luma(rgb) if self.channels == 1 else rgb).float() / 127.5 - 1
+        return unit_pictures(rgb, self.channels)
 
     def pictures(self, x_0: Tensor) -> Tensor:
         """See PictureGenerator."""
