@@ -64,6 +64,18 @@ def test_every_kind(tmp_path, monkeypatch, kind, files):
     assert [one.name for one in discover_imported(tmp_path)] == ["set"]
 
 
+def test_mnist_is_taken_whole_at_its_own_size_unless_another_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINCT_WORKSPACE", str(tmp_path))
+    source = written(tmp_path / "source", idx_files())
+    assert run("mnist", "--source", source, "--name", "own", "--yes") == 0
+    assert run("mnist", "--source", source, "--name", "said", "--resolution", "8x8", "--max-images", "20", "--yes") == 0
+    said = [
+        (one.metadata["config"]["resolution"], one.metadata["config"]["max_images"])
+        for one in discover_imported(tmp_path)
+    ]
+    assert said == [([28, 28], 70_000), ([8, 8], 20)]
+
+
 def test_pairs_in_two_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("TINCT_WORKSPACE", str(tmp_path))
     png = encoded(picture(1), "PNG")

@@ -162,7 +162,7 @@ def test_the_dialogue_does_not_ask_for_a_split_that_was_brought(workspace):
         ("Number or name; Enter = cancel:", "digits"),
         ("The import brought a test split, which is kept.", ""),
         ("Random state of the split [42]:", ""),
-        ("in pixels [64]:", "28"),
+        ("in pixels [28]:", ""),
         ("Normalization [2]:", "none"),
         ("Proceed with conversion? (y/n):", "y"),
     ]

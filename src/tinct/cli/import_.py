@@ -28,8 +28,12 @@ def _flags() -> Iterator[Leaf]:
     """The options that take a value; what the source decides is said in words."""
     for leaf in leaves(ImportOptions()):
         if leaf.type is not bool:
-            firsts = ", ".join(f"{source.splits[0]} for {kind}" for kind, source in SOURCES.items())
-            yield dataclasses.replace(leaf, default=firsts) if leaf.path == "split" else leaf
+            own = {kind: source.defaults.get(leaf.path) for kind, source in SOURCES.items()}
+            if leaf.path == "split":
+                own = {kind: source.splits[0] for kind, source in SOURCES.items()}
+            words = [f"{value} for {kind}" for kind, value in own.items() if value is not None]
+            usual = [] if leaf.default is None else [leaf.default]
+            yield dataclasses.replace(leaf, default=", ".join(map(str, [*usual, *words]))) if words else leaf
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -74,10 +78,11 @@ def command(
     tinct import tiny-imagenet --name fish --categories n01443537,n01629819
     tinct import folder --source ~/Pictures --name mine --max-size-mb 5000
     tinct import pairs --source landscapes/color --gray landscapes/gray --name land
-    tinct import mnist --source mnist/ --name digits --max-images 70000 --max-size-mb 100
+    tinct import mnist --source mnist/ --name digits                          all 70,000, 28x28
     """
     asks = interactive() and not yes
-    flags = override(ImportOptions, {}, chosen_values(values))
+    defaults = dict(SOURCES[kind].defaults) if kind else {}
+    flags = override(ImportOptions, defaults, chosen_values(values))
     options = from_dict(ImportOptions, {**flags, "resize": resize, "skip_unreadable": skip_unreadable})
     parse_resolution(options.resolution)
     if asks and nothing_said(click.get_current_context()):
@@ -113,7 +118,7 @@ def _questions(options: ImportOptions) -> tuple[str, Path | None, str, ImportOpt
     name = ask("Model name", _name)
     values = {
         leaf.path: ask(leaf.help, lambda text, path=leaf.path: _checked(path, text), leaf.default)  # type: ignore[misc]
-        for leaf in leaves(options)
+        for leaf in leaves(dataclasses.replace(options, **SOURCES[kind].defaults))
         if leaf.path in _ASKED
     }
     return kind, path, name, dataclasses.replace(options, **values)

@@ -53,7 +53,7 @@ def command(
     tinct prepare tiny
     tinct prepare tiny --normalize none --yes
     tinct prepare mine --size 128 --test-size 0.1 --val-size 0.1 --seed 7
-    tinct prepare digits --size 28 --fit squash
+    tinct prepare wide --size 128 --fit squash
     """
     asks = interactive() and not yes
     sets = discover_imported(workspace())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinct.data.download import Download
 from tinct.files import safe_name
@@ -64,6 +64,7 @@ class Source:
     splits: tuple[str, ...]  # what --split may say, the default first; "all" keeps the source's own splits
     takes_gray: bool = False  # whether Request.gray means something
     download: Download | None = None  # what is fetched when no path is given
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # ImportOptions that suit it better than the usual ones
 
 
 SOURCES: Registry[Source] = Registry("source")

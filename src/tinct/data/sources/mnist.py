@@ -40,7 +40,12 @@ def mnist(request: Request) -> Iterator[Content]:
 
 
 SOURCES.add("mnist")(
-    Source("MNIST: a folder or zip with its four idx files, or of PNG", mnist, ("all", "train", "test"))
+    Source(
+        "MNIST: a folder or zip with its four idx files, or of PNG",
+        mnist,
+        ("all", "train", "test"),
+        defaults={"resolution": "28x28", "max_images": 70_000},
+    )
 )
 
 
