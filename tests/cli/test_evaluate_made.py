@@ -215,3 +215,47 @@ def test_what_has_no_meaning_is_refused_and_nothing_written(arguments, code, mes
     assert message in capsys.readouterr().err
     assert not (place / "r.json").exists()
     assert not list(place.glob("models/*/evaluations.json"))
+
+
+def samplers(*arguments: object) -> int:
+    return run("samplers", "--model", "dots", "--device", "cpu", "--extractor", "judge", "--num", 24, *arguments)
+
+
+def test_walks_of_a_generator_are_measured_as_tinct_evaluate_measures_each(place, capsys):
+    asked = ("--samplers", "ddim,heun", "--evaluations", "2,3", "--reference", "ddim:4", "--spacings", "karras")
+    assert samplers("--stats", "data:dots", *asked) == 0
+    folder = place / "Results" / "samplers-dots"
+    assert {path.name for path in folder.iterdir()} == {"samplers.json", "samplers.csv", "samplers.md", "samplers.png"}
+    points = read_json(folder / "samplers.json")["points"]
+    walks = [tuple(point["walk"].values()) for point in points]
+    assert walks[0] == ("ddim", "uniform", 4, 4)
+    assert set(walks[1:]) == {("ddim", "karras", n, n) for n in (2, 3)} | {
+        ("heun", "karras", 1, 1),
+        ("heun", "karras", 2, 3),
+    }
+    alone = measured("--sampler", "ddim", "--spacing", "karras", "--steps", 3)
+    (same,) = (point for point in points if tuple(point["walk"].values()) == ("ddim", "karras", 3, 3))
+    assert same["frechet"]["value"] == pytest.approx(alone["frechet"]["value"], rel=1e-6)
+    rows = list(csv.reader((folder / "samplers.csv").read_text().splitlines()))
+    assert rows[0] == ["sampler", "spacing", "steps", "asks", "Frechet distance", "over the floor", "s"]
+    ratios = [float(row[5]) for row in rows[1:]]
+    assert ratios == pytest.approx(
+        [point["frechet"]["value"] / point["frechet"]["floor"] for point in points], abs=0.006
+    )
+    assert "All walks start from the same seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ((), 2, "--stats SET"),
+        (("--stats", "data:dots", "--seeds", 3), 1, "--seeds: has no meaning here"),
+        (("--stats", "data:dots", "--metric", "de2000"), 1, "--metric: has no meaning here"),
+        (("--stats", "data:dots", "--model", "judge"), 1, "the model 'judge' is none that this command measures"),
+        (("--stats", "data:dots", "--evaluations", "2000"), 1, "the model 'dots' has 1000 levels"),
+    ],
+)
+def test_walks_that_cant_be_measured_are_refused_at_once(options, code, message, place, capsys):
+    assert samplers("--samplers", "ddim", "--reference", "ddim:2", *options) == code
+    assert message in capsys.readouterr().err
+    assert not (place / "Results").exists()

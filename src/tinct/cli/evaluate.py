@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from tinct import zoo
 from tinct.cli import evaluate_classification, evaluate_colour, evaluate_generation
 from tinct.cli.common import device_option, schema_options
 from tinct.cli.evaluate_generation import generation_options
+from tinct.cli.kinds import Kind, batch_size, kind_of
 from tinct.cli.measuring import measuring_options
 from tinct.config import leaves
 from tinct.devices import chosen_device
-from tinct.errors import ConfigError
-from tinct.families import Classifier, Colorizer, Model, PictureGenerator, SamplingOptions
+from tinct.families import Classifier, Colorizer, PictureGenerator, SamplingOptions
 from tinct.photo import PhotoOptions
 
 _SAMPLING = {leaf.path for leaf in leaves(SamplingOptions())}
 _PHOTO = {leaf.path for leaf in leaves(PhotoOptions())}
 _ALWAYS = {"name", "device", "batch_size", "out", "json_file"}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How models of a type are measured: what they do, how that is measured, by which options, and the function that does it."""
-
-    type: type[Model]
-    does: str
-    how: str
-    takes: set[str]
-    run: Callable[[Any, Mapping[str, Any], Mapping[str, Any]], int]
 
 
 KINDS = (
@@ -60,7 +46,7 @@ KINDS = (
 @click.command(context_settings={"max_content_width": 110})
 @click.option("--model", "name", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
 @measuring_options()
-@generation_options
+@generation_options()
 @click.option(
     "--out",
     metavar="DIR",
@@ -88,23 +74,8 @@ def command(name: str, device: str, **given: Any) -> int:
     tinct evaluate --model digits --stats mnist.npz --num 2000
     tinct evaluate --model judge --data mnist --split test
     """
-    ctx = click.get_current_context()
     place, model = chosen_device(device), zoo.load(name)
-    kind = next((each for each in KINDS if isinstance(model, each.type)), KINDS[0])
-    _refuse_others(ctx, kind, model)
-    if ctx.get_parameter_source("batch_size") is ParameterSource.DEFAULT and kind.type is not Colorizer:
-        given["batch_size"] = None
-    sampling = {key: given[key] for key in _PHOTO}
-    return kind.run(model.to(place), {**given, "weights": zoo.find(name)}, sampling)
-
-
-def _refuse_others(ctx: click.Context, kind: Kind, model: Model) -> None:
-    """ConfigError for an option that has no meaning for such a model."""
-    for parameter in ctx.command.params:
-        key = str(parameter.name)
-        told = ctx.get_parameter_source(key) is ParameterSource.COMMANDLINE
-        if told and key not in kind.takes | _ALWAYS and parameter.expose_value:
-            raise ConfigError(
-                f"{parameter.opts[0]}: has no meaning here, as the model '{model.name}' {kind.does}. "
-                f"It is measured with {kind.how}"
-            )
+    kind = kind_of(model, KINDS, _ALWAYS)
+    given |= {"batch_size": batch_size(kind, given["batch_size"]), "weights": zoo.find(name)}
+    code: int = kind.run(model.to(place), given, {key: given[key] for key in _PHOTO})
+    return code

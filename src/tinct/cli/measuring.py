@@ -34,9 +34,15 @@ Pictures = ListedPictures | SetPictures
 def measuring_options(*names: str) -> Callable[[F], F]:
     """Decorator: which pictures are measured and how, by all options or some; `Source.of` and `metrics_ready` take them."""
 
+    return some_options(_OPTIONS, names)
+
+
+def some_options(options: Mapping[str, Callable[[F], F]], names: Sequence[str]) -> Callable[[F], F]:
+    """Decorator: the options of these names, all when there are none."""
+
     def decorate(function: F) -> F:
-        for name in reversed(names or tuple(_OPTIONS)):
-            function = _OPTIONS[name](function)
+        for name in reversed(names or tuple(options)):
+            function = options[name](function)
         return function
 
     return decorate

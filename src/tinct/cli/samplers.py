@@ -1,31 +1,43 @@
-"""`tinct samplers`: speed against quality of ways of sampling, for the user's model on the user's pictures."""
+"""`tinct samplers`: a model's quality by sampler, spacing and number of steps, against its cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tinct import zoo
-from tinct.cli import samplers_output
+from tinct.cli import samplers_colour, samplers_made, samplers_output
 from tinct.cli.common import device_option
-from tinct.cli.measuring import Source, measuring_options, metrics_ready, with_bar
+from tinct.cli.evaluate_generation import generation_options
+from tinct.cli.kinds import Kind, batch_size, kind_of
+from tinct.cli.measuring import measuring_options
 from tinct.devices import chosen_device
 from tinct.diffusion import SAMPLERS, SPACINGS, evaluations
 from tinct.errors import ConfigError
-from tinct.evaluation import Protocol, evaluate
-from tinct.evaluation.walks import Gathered, Walk
-from tinct.families import Colorizer, sampling_options
-from tinct.images import MAX_MEGAPIXELS, Samples
-from tinct.metrics import METRICS, Prepared
-from tinct.photo import PhotoOptions, colour_batch
+from tinct.evaluation.walks import Walk
+from tinct.families import Colorizer, PictureGenerator, sampling_options
+
+_ALWAYS = {"name", "samplers", "spacings", "counts", "reference", "feature_weights", "batch_size", "out", "device"}
+KINDS = (
+    Kind(
+        Colorizer, "colours", "--images DIR or --data NAME",
+        {"data", "images", "inside", "first", "min_spread", "seeds", "metric"},
+        samplers_colour.run,
+    ),
+    Kind(
+        PictureGenerator, "does not colour, it makes pictures", "--stats FILE.npz or --stats data:NAME",
+        {"stats", "num", "extractor"},
+        samplers_made.run,
+    ),
+)  # fmt: skip
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--model", "name", required=True, metavar="NAME|FILE", help="A diffusion model that colours.")
+@click.option("--model", "name", required=True, metavar="NAME|FILE", help="A diffusion model.")
 @measuring_options("data", "images", "inside", "first", "min-spread", "feature-weights", "batch-size")
+@generation_options("stats", "num", "extractor")
 @click.option("--samplers", metavar="NAME,...", help=f"Some of {', '.join(SAMPLERS)} (default: all).")
 @click.option("--spacings", metavar="NAME,...", help=f"Some of {', '.join(SPACINGS)} (default: the model's).")
 @click.option(
@@ -61,23 +73,9 @@ from tinct.photo import PhotoOptions, colour_batch
 )
 @device_option
 def command(
-    name: str,
-    data: str | None,
-    images: Path | None,
-    inside: str | None,
-    first: int | None,
-    min_spread: float,
-    samplers: str | None,
-    spacings: str | None,
-    counts: str,
-    reference: str,
-    seeds: int,
-    metric: str,
-    feature_weights: str | None,
-    batch_size: int,
-    out: Path | None,
-    device: str,
-) -> int:
+    name: str, samplers: str | None, spacings: str | None, counts: str, reference: str, out: Path | None, device: str,
+    **given: Any,
+) -> int:  # fmt: skip
     """Measure what a model gives by every sampler, and at what cost: a table and a plot.
 
     \b
@@ -86,28 +84,32 @@ def command(
 
     Single samples are measured: the medoid of several, which some models give by default, would hide how they vary. All
     walks colour the same pictures from the same seeds, and are compared with the reference picture by picture.
+
+    For a model that makes pictures it is their Frechet distance from real ones (see `tinct fid`):
+
+    \b
+    tinct samplers --model digits --stats data:mnist --extractor digit-classifier --reference ddim:100
     """
-    if data and images:
+    if given["data"] and given["images"]:
         raise click.UsageError("--data and --images: say only one of them")
-    source = Source.of(data, None, images, inside, first, MAX_MEGAPIXELS)
-    model = zoo.colorizer(zoo.load(name)).to(chosen_device(device))
+    place = chosen_device(device)
+    model: Any = zoo.load(name)  # one of KINDS
+    kind = kind_of(model, KINDS, _ALWAYS)
+    given |= {"batch_size": batch_size(kind, given["batch_size"])}
     walks = planned(model, samplers, spacings, counts, reference)
     folder = samplers_output.target(model.name, out)
-    ready = _ready(metric, feature_weights)
-    protocol = Protocol(
-        min_spread=min_spread, seeds=seeds, batch_size=batch_size, model=model.name, images=source.described(), baselines=False
-    )  # fmt: skip
-    gathered = [_walked(model, walk, source, ready, protocol, quiet=index > 0) for index, walk in enumerate(walks)]
-    samplers_output.show_and_write(gathered, metric, ready.missing, folder)
+    samplers_output.show_and_write(kind.run(model.to(place), walks, given), folder)
     return 0
 
 
-def planned(model: Colorizer, samplers: str | None, spacings: str | None, counts: str, reference: str) -> list[Walk]:
+def planned(
+    model: Colorizer | PictureGenerator, samplers: str | None, spacings: str | None, counts: str, reference: str
+) -> list[Walk]:
     """The walks that are asked for, the reference first; ConfigError for what can't be walked."""
     if "sampler" not in sampling_options(model):
-        raise ConfigError(f"the model '{model.name}' colours in one pass: it has no sampler")
-    some = [_known(SAMPLERS, name) for name in _parts(samplers)] or list(SAMPLERS)
-    spaced = [_known(SPACINGS, name) for name in _parts(spacings)] or [model.options.spacing]
+        raise ConfigError(f"the model '{model.name}' does its work in one pass: it has no sampler")
+    some = [_known(SAMPLERS, each) for each in _parts(samplers)] or list(SAMPLERS)
+    spaced = [_known(SPACINGS, each) for each in _parts(spacings)] or [model.options.spacing]
     sampler, _, steps = reference.partition(":")
     if not steps.isdecimal():
         raise ConfigError(f"--reference {reference}: write it like ddim:250")
@@ -139,29 +141,3 @@ def _walk(sampler: str, spacing: str, steps: int) -> Walk:
 def _most_steps(sampler: str, count: int) -> int:
     """As many as so many evaluations allow, but one at least."""
     return max([1, *(steps for steps in range(1, count + 1) if evaluations(sampler, steps) <= count)])
-
-
-def _ready(metric: str, feature_weights: str | None) -> Prepared:
-    """The metric of the plot, and colourfulness beside it."""
-    if _known(METRICS, metric) and METRICS[metric].better != "lower":
-        raise ConfigError(f"--metric {metric}: of the plot's metric, less must be better")
-    ready = metrics_ready(f"{metric},colourfulness", feature_weights)
-    if metric in ready.missing:
-        raise ConfigError(f"--metric {metric} is {ready.missing[metric]}")
-    return ready
-
-
-def _walked(
-    model: Colorizer, walk: Walk, source: Source, ready: Prepared, protocol: Protocol, *, quiet: bool
-) -> Gathered:
-    """Colours all pictures by one walk, with a bar."""
-    options = PhotoOptions(sampler=walk.sampler, spacing=walk.spacing, steps=walk.steps, draws=1)
-    gathered, pictures = Gathered(walk), source.open(quiet=quiet)
-
-    def colour(grays: list[Samples], seeds: list[int]) -> list[Samples]:
-        return colour_batch(model, grays, seeds, options)
-
-    records: Iterator[Any] = gathered.follow(evaluate(pictures, colour, ready.measures, protocol, ready.sets))
-    for _ in with_bar(records, pictures, str(walk)):
-        pass
-    return gathered

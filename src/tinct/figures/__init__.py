@@ -5,9 +5,10 @@ from tinct.figures.paper import Rgb
 from tinct.figures.process import Strip, animation, strips
 from tinct.figures.schedules import schedules
 from tinct.figures.sheets import before_after, grid, reduced, sheet
-from tinct.figures.speed import speed_and_quality
+from tinct.figures.speed import Curves, speed_and_quality
 
 __all__ = [
+    "Curves",
     "Rgb",
     "Strip",
     "animation",

@@ -13,7 +13,7 @@ Curves = Mapping[str, Sequence[tuple[float, float]]]  # by title: evaluations an
 
 
 def speed_and_quality(measured: Mapping[str, Curves], path: Path) -> None:
-    """A panel per measure, in it a line per way of sampling; values are ratios to a reference, whose 1 is a dotted line."""
+    """A panel per title, in it a line per way of sampling; values are ratios to what a dotted line at 1 stands for."""
     figure, plots = panels(len(measured))
     for axes, (name, curves) in zip(plots, measured.items(), strict=True):
         for (title, points), color in zip(curves.items(), cycle(COLORS), strict=False):
@@ -24,7 +24,7 @@ def speed_and_quality(measured: Mapping[str, Curves], path: Path) -> None:
         axes.set_xticks(costs, [f"{cost:g}" for cost in costs])
         axes.minorticks_off()
         axes.set_xlabel("evaluations of the network per sample")
-        axes.set_title(f"{name}, over the reference's", fontsize=11, loc="left")
+        axes.set_title(name, fontsize=11, loc="left")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*plots[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
