@@ -29,7 +29,7 @@ _NOTE = "tinct"  # the key of the text in a PNG that says how it was made
 class GenerateOptions(SamplingOptions):
     """How pictures are made; None is the model's own default."""
 
-    label: int | None = option(None, "class of the pictures, 0 on, for models that know classes", low=0)
+    label: int | None = option(None, "class of the pictures, 0 on; without it each picture's is drawn", low=0)
     guidance: float = option(1.0, "how far towards the class: 1 as learned, more = more typical, less varied", low=0.0)
     seed: int = option(0, "another seed makes other pictures", low=0)
 
@@ -62,9 +62,19 @@ def _batch(model: PictureGenerator, numbers: Sequence[int], options: GenerateOpt
 def walk(model: PictureGenerator, numbers: Sequence[int], options: GenerateOptions, **more: bool) -> Iterator[Step]:
     """The Steps of the pictures of these numbers, all at once; `more` is for the model's `sample`."""
     generators = generators_for([picture_seed(options.seed, number) for number in numbers])
-    labels = None if options.label is None else torch.full((len(numbers),), options.label)
+    labels = _labels(model, numbers, options)
     chosen = chosen_sampling(model, options)
     return model.sample(generators=generators, labels=labels, guidance=options.guidance, **chosen, **more)
+
+
+def _labels(model: PictureGenerator, numbers: Sequence[int], options: GenerateOptions) -> Tensor | None:
+    """The classes (N,): the one that is asked for, else one of all, drawn from each picture's seed; None without classes."""
+    if options.label is not None:
+        return torch.full((len(numbers),), options.label)
+    if not model.classes:
+        return None
+    seeds = (np.random.SeedSequence([options.seed, number, 1]) for number in numbers)
+    return torch.tensor([np.random.default_rng(seed).integers(model.classes) for seed in seeds])
 
 
 def as_pictures(model: PictureGenerator, x: Tensor) -> npt.NDArray[np.uint8]:

@@ -129,11 +129,21 @@ def test_classes_and_guidance_change_the_pictures(made):
     assert len({tuple(pixels(made / name).values()) for name in ("any", "two", "far")}) == 3
 
 
+def test_without_a_class_each_picture_is_of_one_drawn_from_its_seed(made):
+    count = 12
+    any_class = [picture.tobytes() for picture in tinct.generate(count, model="dots")]
+    of_class = [[picture.tobytes() for picture in tinct.generate(count, model="dots", label=k)] for k in range(4)]
+    drawn = [[label for label in range(4) if of_class[label][index] == any_class[index]] for index in range(count)]
+    assert all(len(labels) == 1 for labels in drawn)
+    assert len({labels[0] for labels in drawn}) >= 3
+    again = [picture.tobytes() for picture in tinct.generate(count, model="dots", seed=1)]
+    assert again != any_class
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         (("--class", 4), 1, "class = 4: the model 'dots' knows the classes 0 to 3"),
-        (("--guidance", 2), 1, "guidance = 2: it guides towards a class"),
         (("--steps", 0), 1, "steps"),
         (("--steps", 2000), 1, "steps = 2000: must be from 1 to the model's 1000 levels"),
         (("--sampler", "ddim", "--eta", 1.5), 1, "eta"),

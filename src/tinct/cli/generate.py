@@ -21,7 +21,7 @@ _flags = [leaf for leaf in leaves(GenerateOptions()) if leaf.path != "label"]  #
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--model", required=True, metavar="NAME|FILE", help="A model that was trained to make pictures.")
+@click.option("--model", default="digits", show_default=True, metavar="NAME|FILE", help="One that makes pictures.")
 @click.option(
     "--num", type=click.IntRange(min=1), default=64, show_default=True, metavar="N", help="How many pictures."
 )
@@ -37,7 +37,13 @@ _flags = [leaf for leaf in leaves(GenerateOptions()) if leaf.path != "label"]  #
     type=click.Path(path_type=Path, dir_okay=False),
     help=f"The pictures side by side on one, the first {_SHEET_MOST}.",
 )
-@click.option("--class", "label", type=click.IntRange(min=0), metavar="K", help="Pictures of this class alone.")
+@click.option(
+    "--class",
+    "label",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="Pictures of this class alone; without it, each one's is drawn.",
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=100, show_default=True, help="Pictures at once.")
 @click.option("--overwrite", is_flag=True, help="Make pictures anew that are there.")
 @schema_options(_flags)
@@ -53,12 +59,12 @@ def command(
     device: str,
     **flags: Any,
 ) -> None:
-    """Make pictures from noise, with a model of your own (`tinct train --recipe mnist`).
+    """Make pictures from noise: digits with the bundled model, or others with your own (`tinct train --recipe mnist`).
 
     \b
-    tinct generate --model digits --num 64 --sheet digits.png
+    tinct generate --num 64 --sheet digits.png
     tinct generate --model digits --num 10000 --out generated_images --sampler ddim --steps 50
-    tinct generate --model digits --class 7 --guidance 2 --num 100 --out sevens
+    tinct generate --class 7 --guidance 2 --num 100 --out sevens
 
     Files are RGB PNG. Stopped in any way, the same command goes on; the k-th picture of a seed is always the same, whatever
     --num and --batch-size are.
