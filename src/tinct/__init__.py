@@ -60,7 +60,7 @@ def colorize(
 
 
 def generate(
-    count: int = 1, *, model: str | PictureGenerator, **options: int | float | str | None
+    count: int = 1, *, model: str | PictureGenerator = "digits", **options: int | float | str | None
 ) -> list[Image.Image]:
     """Pictures made from noise, RGB: the k-th is the same for the same seed, however many are made.
 

@@ -31,8 +31,8 @@ def extractor_options(function: F) -> F:
 EXTRACTOR = click.option(
     "--extractor",
     metavar="NAME",
-    help="What features come from: inception (its 2048), inception-768, -192, -64, or a classifier of your own by its "
-    "name or file.  [default: the Inception of the statistics, else inception]",
+    help="What features come from: inception (its 2048), inception-768, -192, -64, or a classifier by its name or file, "
+    "such as the bundled digit-classifier.  [default: the Inception of the statistics, else inception]",
 )
 _OPTIONS = (
     EXTRACTOR,
@@ -77,7 +77,8 @@ def _inception(channels: int, feature_weights: str | None) -> Extractor:
         path = show_downloads(_obtained(network, feature_weights))
     except features.NotAvailable as error:
         raise features.NotAvailable(
-            f"{network} is {error} A file that ends early has --extractor inception-768; a classifier of your own needs none."
+            f"{network} is {error} A file that ends early has --extractor inception-768; "
+            "a classifier, such as digit-classifier, needs none."
         ) from None
     return InceptionExtractor(features.load(network, path))
 
