@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("startup", "import_prepare", "photo", "unet_step", "training_loop", "metrics", "evaluate_photo")
+BENCHMARKS = (
+    "startup",
+    "import_prepare",
+    "photo",
+    "unet_step",
+    "training_loop",
+    "metrics",
+    "evaluate_photo",
+    "uncertainty",
+)
 
 
 def main() -> int:

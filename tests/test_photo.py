@@ -53,6 +53,28 @@ def test_luma_is_the_photographs(model: Colorizer, gray: np.ndarray) -> None:
     assert spread.mean() > 5  # even an untrained model gives colour
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 4), st.integers(0, 2**32), st.booleans())
+def test_luma_is_the_photographs_at_any_saturation(model: Colorizer, saturation: float, seed: int, deep: bool) -> None:
+    gray = np.random.default_rng(seed).integers(0, 65536 if deep else 256, (9, 14), np.uint16 if deep else np.uint8)
+    rgb = colour(model, gray, seed=seed, options=PhotoOptions(steps=1, saturation=saturation))
+    assert (gray_of(rgb) == gray).all()
+
+
+def test_saturation_scales_the_chroma(model: Colorizer) -> None:
+    """Where the gamut holds it: twice the distance from gray, within the rounding of red and blue."""
+    gray = np.full((32, 40), 128, np.uint8)
+    half, plain, none = (
+        colour(model, gray, options=PhotoOptions(steps=2, saturation=saturation)).astype(int)
+        for saturation in (0.25, 0.5, 0)
+    )
+    assert np.abs(2 * (half - 128) - (plain - 128))[..., [0, 2]].max() <= 2
+    assert np.abs(plain - 128).mean() > 4
+    assert (none == 128).all()
+    neutral = colour(model, gray, options=PhotoOptions(steps=2, saturation=1.0))
+    assert (neutral == colour(model, gray, options=FAST)).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 2), (33, 700)])
 def test_extreme_shapes_are_coloured(model: Colorizer, shape: tuple[int, int]) -> None:
     gray = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -140,7 +162,7 @@ def test_options_reach_the_sampler(model: Colorizer) -> None:
     results = [
         colour(model, gray, options=from_dict(PhotoOptions, {"steps": 3, **options}))
         for options in ({}, {"steps": 4}, {"sampler": "dpm++2m"}, {"spacing": "karras"}, {"eta": 1.0}, {"temperature": 0.5},
-                        {"draws": 4}, {"size": 48}, {"seed": 9})
+                        {"draws": 4}, {"size": 48}, {"seed": 9}, {"saturation": 1.3})
     ]  # fmt: skip
     assert all((first != second).any() for first, second in pairwise(results))
 

@@ -30,8 +30,8 @@ def test_the_last_estimate_is_the_coloured_photograph(space):
     """At a size that needs no reducing, pixel by pixel; also where the picture is the most typical of several draws."""
     model = built(space, draws=4)
     picture = read(Image.fromarray(SMALL))
-    canvas = Canvas(model, picture, side=128)
-    steps = list(walk(canvas, options := PhotoOptions(seed=3)))
+    canvas = Canvas(model, picture, side=128, saturation=0.7)
+    steps = list(walk(canvas, options := PhotoOptions(seed=3, saturation=0.7)))
     assert [step.done for step in steps] == [0, 1, 2, 3]
     draw = kept(canvas, steps[-1].x_0)
     shown = canvas.estimate(steps[-1].x_0[draw])

@@ -12,6 +12,7 @@ if typing.TYPE_CHECKING:
     from PIL import Image
 
     from tinct.families import Colorizer, Model, PictureGenerator
+    from tinct.photo import Candidates
 
 __version__ = "0.1.0"
 
@@ -40,23 +41,46 @@ def colorize(
     photo: str | Path | bytes | Image.Image,
     *,
     model: str | Colorizer = "photo",
+    preview: bool = False,
     **options: int | float | str | None,
 ) -> Image.Image:
     """The photograph in colour, at its own size: an RGB image, RGBA if it has transparency, upright, with its ICC profile.
 
-    Options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed. Converting
-    the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit photographs: `tinct.photo.colour`
-    keeps all 16). Raises PictureError for what can't be read; warns when memory forces a smaller working size.
+    Options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
+    saturation. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit photographs:
+    `tinct.photo.colour` keeps all 16). A `preview` is the mean colour alone, in tens of milliseconds. Raises PictureError for
+    what can't be read; warns when memory forces a smaller working size.
     """
     import warnings
 
     from tinct import zoo
     from tinct.photo import coloured_image
 
-    image, notes = coloured_image(zoo.colorizer(load(model)) if isinstance(model, str) else model, photo, **options)
+    colorizer = zoo.colorizer(load(model)) if isinstance(model, str) else model
+    image, notes = coloured_image(colorizer, photo, preview=preview, **options)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return image
+
+
+def candidates(
+    photo: str | Path | bytes | Image.Image,
+    samples: int = 8,
+    *,
+    model: str | Colorizer = "photo",
+    **options: int | float | str | None,
+) -> Candidates:
+    """So many colourings of the photograph: `image(k)` of each, the index of the `representative`, the `uncertainty` in numbers.
+
+    Options are those of `colorize`, without draws. The k-th is the same for the same seed, however many there are.
+    """
+    from tinct import photo as photographs
+    from tinct import zoo
+    from tinct.config import from_dict
+    from tinct.images import read
+
+    colorizer = zoo.colorizer(load(model)) if isinstance(model, str) else model
+    return photographs.candidates(colorizer, read(photo), from_dict(photographs.PhotoOptions, options), samples=samples)
 
 
 def generate(

@@ -19,6 +19,13 @@ from tinct.photo import PhotoOptions, colouring, plan
 @photograph_options
 @click.option("--model", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
 @schema_options(leaves(PhotoOptions()))
+@click.option(
+    "--samples", type=int, metavar="N",
+    help="Write N candidates too, their sheet and a map of where they differ; the picture is the most typical of them.",
+)  # fmt: skip
+@click.option(
+    "--preview", is_flag=True, help="The mean colour alone, without a sample: pale, in a fraction of the time."
+)
 @device_option
 @click.option("--force", is_flag=True, help="Colour pictures that are in colour already, too.")
 def command(
@@ -28,6 +35,8 @@ def command(
     quality: int,
     max_megapixels: float,
     model: str,
+    samples: int | None,
+    preview: bool,
     device: str,
     force: bool,
     **options: Any,
@@ -39,6 +48,7 @@ def command(
     tinct colorize old.jpg -o new.png         writes new.png
     tinct colorize album/ -o coloured/        mirrors the tree; run it again to go on where it stopped
     tinct colorize old.jpg --seed 2           another colouring
+    tinct colorize old.jpg --samples 8        eight of them to choose from, on a sheet too
 
     Gray, tinted and sepia pictures are coloured; those in colour are left alone unless --force.
     The exit code is 1 if any photograph failed.
@@ -47,5 +57,8 @@ def command(
     chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
     place = chosen_device(device)
     colorizer = zoo.colorizer(zoo.load(model)).to(place)
-    work = colouring(colorizer, chosen, quality=quality, force=force, max_megapixels=max_megapixels)
+    work = colouring(
+        colorizer, chosen,
+        samples=samples, preview=preview, quality=quality, force=force, max_megapixels=max_megapixels,
+    )  # fmt: skip
     return work_through(todo, work, "coloured")

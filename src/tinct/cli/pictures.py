@@ -80,4 +80,5 @@ def sampling_of(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     defaults = {"draws": model.draws, "size": model.working_size}
     own = {key: defaults.get(key, getattr(model.options, key, None)) for key in _OF_SAMPLING}
     given = {key: value for key, value in asdict(options).items() if value is not None}
-    return {key: value for key in _OF_SAMPLING if (value := given.get(key, own[key])) is not None}
+    told = {key: value for key in _OF_SAMPLING if (value := given.get(key, own[key])) is not None}
+    return told if options.saturation == 1 else {**told, "saturation": options.saturation}

@@ -70,6 +70,10 @@ class Colorizer(Model):
         """Chroma (B, 2, h, w) in levels that a Step's x_0 stands for; h, w may be a whole fraction of the gray's."""
         raise TypeError(f"{type(self).__name__} has no chroma")
 
+    def mean(self, gray: Tensor) -> Tensor | None:
+        """The mean of its colourings, in the units of `cbcr`, by one pass over a gray as in `sample`; None if it tells none."""
+        return None
+
     def examples(self, rgb: Tensor) -> dict[str, Tensor]:
         """See Model: the gray, one sample, and the truth."""
         gray = luma(rgb)

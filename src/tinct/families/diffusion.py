@@ -185,6 +185,10 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
             steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, with_start=with_start,
         )  # fmt: skip
 
+    def mean(self, gray: Tensor) -> Tensor | None:
+        """See Colorizer: where the walk starts."""
+        return self.network.mean(self.network.encode(unit_gray(gray)))
+
     def encode(self, rgb: Tensor) -> Tensor:
         """See Diffusing: colour on the network's own grid."""
         return F.avg_pool2d(self.space.encode(rgb.float()), self.network.reduction)

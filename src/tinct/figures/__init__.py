@@ -1,5 +1,6 @@
 """Pictures for people: sheets, curves, the diffusion process. Every file appears whole or not at all."""
 
+from tinct.figures.candidates import candidate_sheet, heat
 from tinct.figures.curves import compared_curves, loss_curve
 from tinct.figures.paper import Rgb
 from tinct.figures.process import Strip, animation, strips
@@ -13,8 +14,10 @@ __all__ = [
     "Strip",
     "animation",
     "before_after",
+    "candidate_sheet",
     "compared_curves",
     "grid",
+    "heat",
     "loss_curve",
     "reduced",
     "schedules",

@@ -46,7 +46,7 @@ def sheet(
     cells = {title: [as_image(picture, scale, side) for picture in pictures] for title, pictures in columns.items()}
     parts = [{title: column[start : start + (rows or most)] for title, column in cells.items()}
              for start in range(0, most, rows or most)]  # fmt: skip
-    blocks = [_block(part) for part in parts]
+    blocks = [titled_columns(part) for part in parts]
     lefts = starts(0, [block.width for block in blocks])
     paper = Image.new("RGB", (lefts[-1] + blocks[-1].width, max(block.height for block in blocks)), PAPER)
     for left, block in zip(lefts, blocks, strict=True):
@@ -93,7 +93,7 @@ def before_after(
     save(paper, path)
 
 
-def _block(cells: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
+def titled_columns(cells: Mapping[str, Sequence[Image.Image]]) -> Image.Image:
     """Titled columns of pictures, a row per picture."""
     font = text_font(TITLE_SIZE)
     widths = [max([widest_word(title, font), *(cell.width for cell in column)]) for title, column in cells.items()]

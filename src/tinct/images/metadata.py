@@ -30,9 +30,9 @@ _STRUCTURE = {
 _NOT_CARRIED = _STRUCTURE | {ORIENTATION, *DIRECTORIES}
 
 
-def provenance(version: str, model: str, seed: int) -> str:
-    """The note for a coloured picture."""
-    return f"{SYNTHETIC}tinct {version}, model {model}, seed {seed}"
+def provenance(version: str, model: str, seed: int | None) -> str:
+    """The note for a coloured picture; without a seed, for one in the mean colour."""
+    return f"{SYNTHETIC}tinct {version}, model {model}, {'mean colour' if seed is None else f'seed {seed}'}"
 
 
 def carried(exif: Image.Exif, size: tuple[int, int]) -> Tags:

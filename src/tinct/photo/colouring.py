@@ -40,6 +40,7 @@ class PhotoOptions(SamplingOptions):
     )
     size: int | None = option(None, "short side of what the model sees, px (default: the model's)", low=16, high=2048)
     seed: int = option(0, "another seed is another colouring", low=0)
+    saturation: float = option(1.0, "strength of the colours: 0 none, 1 the model's own", low=0.0, high=4.0)
 
 
 def colour(
@@ -77,7 +78,8 @@ def colour_batch(
         for start in range(0, len(indices), count):
             batch = indices[start : start + count]
             seen = np.stack([reduced(grays[index], shape, tone) for index in batch])
-            chroma = _chroma(model, torch.from_numpy(seen)[:, None], [seeds[index] for index in batch], options)
+            drawn = drawn_chroma(model, torch.from_numpy(seen)[:, None], [seeds[index] for index in batch], options)
+            chroma = options.saturation * drawn[torch.arange(len(batch)), medoid(drawn)]
             results |= {index: full_size(grays[index], part) for index, part in zip(batch, chroma, strict=True)}
     return [results[index] for index in range(len(grays))]
 
@@ -132,8 +134,8 @@ def _cubic(long: int, short: int) -> Tensor:
 
 
 @torch.inference_mode()
-def _chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions) -> Tensor:
-    """The medoid's chroma (B, 2, h, w), in levels and on the CPU, of the draws for working pictures (B, 1, H, W)."""
+def drawn_chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions) -> Tensor:
+    """Chroma (B, draws, 2, h, w), in levels and on the CPU, for working pictures (B, 1, H, W). WeightsError if not finite."""
     draws, device = options.draws or model.draws, next(model.parameters()).device
     gray, share = seen.to(device), max(1, _BATCH_PIXELS // seen.numel())
     parts = []
@@ -147,7 +149,7 @@ def _chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: Photo
     chroma = torch.cat(parts, dim=1)  # (B, draws, 2, h, w)
     if not chroma.isfinite().all():
         raise WeightsError(f"model '{model.name}' gives no valid colours: its weights or its training went wrong")
-    return chroma[torch.arange(len(seen)), medoid(chroma)]
+    return chroma
 
 
 def medoid(chroma: Tensor) -> Tensor:

@@ -54,6 +54,11 @@ class Manifest:
         wanted = {**vars(identity), "settings": dict(settings)}
         return entry if entry and all(entry.get(key) == value for key, value in wanted.items()) else None
 
+    def begin(self, identity: Identity, settings: Mapping[str, Any]) -> None:
+        """Takes back what is said of that photograph, if anything: several files of it are about to be written, one by one."""
+        if identity.input in self._entries:
+            self.append(identity, settings, "begun")
+
     def append(self, identity: Identity, settings: Mapping[str, Any], status: str, **facts: Any) -> None:
         """Writes one line, on the disk when this returns."""
         entry = {**vars(identity), "status": status, **facts, "settings": dict(settings)}
@@ -68,14 +73,14 @@ class Manifest:
         return output in self._outputs
 
     def _remember(self, entry: Any) -> None:
-        if (
-            isinstance(entry, dict)
-            and entry.get("status") in ("done", "skipped")
-            and isinstance(entry.get("input"), str)
-        ):
+        if not isinstance(entry, dict) or not isinstance(entry.get("input"), str):
+            return
+        if entry.get("status") == "begun":
+            self._entries.pop(entry["input"], None)
+        elif entry.get("status") in ("done", "skipped"):
             self._entries[entry["input"]] = entry
-            if isinstance(entry.get("output"), str):
-                self._outputs.add(entry["output"])
+            outputs = (entry.get("output"), *(entry.get("extras") or ()))
+            self._outputs.update(output for output in outputs if isinstance(output, str))
 
 
 def _parsed(line: bytes) -> Any:

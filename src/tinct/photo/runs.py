@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,27 @@ class Failed:
 
 Record = Done | Skipped | Failed
 DONE_BEFORE = "done before"
-Result = tuple[list[Samples], tuple[str, ...]]  # the frames to write, and notes for the user
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A further file of a photograph, `<stem>.<label>` beside its result; its frames are made when it is written."""
+
+    label: str
+    make: Callable[[], list[Samples]]
+    picture: Picture  # whose metadata it has
+    note: str  # into the image description
+    suffix: str | None = None  # None = that of the result
+
+
+@dataclass(frozen=True)
+class Result:
+    """What becomes of a photograph."""
+
+    frames: list[Samples]
+    notes: tuple[str, ...] = ()  # for the user
+    extras: Sequence[Extra] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)  # for the manifest
 
 
 @dataclass(frozen=True)
@@ -106,11 +126,18 @@ class _Runner:
             return Skipped(job.source, reason)
         path, picture = target(picture, job.target, job.format)
         self._claim(path, job)
-        frames, notes = self.work.make(picture)
-        write(frames, path, picture, note=self.work.note, quality=self.work.quality)
+        result = self.work.make(picture)
+        places = self._places(result, path, job)
+        if self.manifest and places:
+            self.manifest.begin(identity, settings)
+        for place, extra in places.items():
+            write(extra.make(), place, extra.picture, note=extra.note, quality=self.work.quality)
+        write(result.frames, path, picture, note=self.work.note, quality=self.work.quality)
         seconds = time.perf_counter() - started
-        notes = (*picture.notes, *notes)
-        facts = {"output": self._relative(path), **self.work.facts, "seconds": round(seconds, 3), "notes": notes}
+        notes = (*picture.notes, *result.notes)
+        extras = {"extras": [self._relative(place) for place in places]} if places else {}
+        facts = {"output": self._relative(path), **extras, **self.work.facts, **result.facts}
+        facts |= {"seconds": round(seconds, 3), "notes": notes}
         self._remember(identity, settings, "done", **facts, time=datetime.now(UTC).isoformat(timespec="seconds"))
         return Done(job.source, path, seconds, picture.megapixels, notes)
 
@@ -121,11 +148,21 @@ class _Runner:
             return None
         if entry["status"] == "skipped":
             return Skipped(job.source, entry["reason"]) if self.work.skip else None
-        path = self.manifest.path.parent / entry["output"]
-        if not path.is_file():
+        paths = [self.manifest.path.parent / name for name in (entry["output"], *entry.get("extras", ()))]
+        if not all(path.is_file() for path in paths):
             return None
-        self._claim(path, job)
+        for path in paths:
+            self._claim(path, job)
         return Skipped(job.source, DONE_BEFORE)
+
+    def _places(self, result: Result, path: Path, job: Job) -> dict[Path, Extra]:
+        """The extras by the paths, taken for this input, that they go to beside the result's."""
+        places = {
+            path.with_name(f"{path.stem}.{extra.label}{extra.suffix or path.suffix}"): extra for extra in result.extras
+        }
+        for place in places:
+            self._claim(place, job)
+        return places
 
     def _claim(self, path: Path, job: Job) -> None:
         """Takes the output for this input. OutputError if another input has it, or if what lies there must not be lost."""

@@ -22,13 +22,16 @@ class Canvas:
     """A photograph as the ground that states stand on.
 
     `seen` is what the model sees of it, (1, 1, h, w) in levels, on the model's device; `gray` its luma (H, W), at most `side`
-    pixels long, which the states are shown on.
+    pixels long, which the states are shown on. `saturation` is that of PhotoOptions, of chroma that is joined to it.
     """
 
-    def __init__(self, model: Colorizer, picture: Picture, *, side: int, size: int | None = None) -> None:
+    def __init__(
+        self, model: Colorizer, picture: Picture, *, side: int, size: int | None = None, saturation: float = 1.0
+    ) -> None:
         picture = picture.in_8_bit()
         shape = working_shape(picture.gray.shape, size or model.working_size, model.multiple)
         seen = torch.from_numpy(reduced(picture.gray, shape, picture.tone))[None, None]
+        self.saturation = saturation
         self.model, self.seen = model, seen.to(next(model.parameters()).device)
         self.gray = figures.reduced(picture.gray, side)
 
@@ -45,7 +48,7 @@ class Canvas:
 
     def estimate(self, x_0: Tensor) -> Rgb:
         """The photograph as `colour` would finish it with this x_0 (C, h, w): (H, W, 3), its luma that of `gray`."""
-        return full_size(self.gray, self.model.cbcr(x_0[None], self.seen)[0].float().cpu())
+        return full_size(self.gray, self.saturation * self.model.cbcr(x_0[None], self.seen)[0].float().cpu())
 
 
 def walk(canvas: Canvas, options: PhotoOptions) -> Iterator[Step]:

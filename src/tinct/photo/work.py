@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import torch
 from PIL import Image
 
 from tinct import __version__
 from tinct.config import from_dict
-from tinct.errors import ConfigError, PictureError
+from tinct.errors import ConfigError
 from tinct.families import Colorizer
 from tinct.images import MAX_MEGAPIXELS, Picture, Samples, provenance, read
+from tinct.photo import extras
+from tinct.photo.candidates import as_image, candidates, check_samples
 from tinct.photo.colouring import PhotoOptions, colour_batch, one_colouring
+from tinct.photo.memory import within_memory
+from tinct.photo.preview import check_preview, previewed
 from tinct.photo.runs import Result, Work
-
-_SMALLEST = 32  # px; a working picture below it shows the model too little
 
 
 def colouring(
     model: Colorizer,
     options: PhotoOptions,
     *,
+    samples: int | None = None,
+    preview: bool = False,
     quality: int = 95,
     force: bool = False,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Work:
-    """Colours photographs. Pictures in colour are left alone, unless `force`."""
-    weights = model.header.get("sha256")
+    """Colours photographs. Pictures in colour are left alone, unless `force`.
+
+    With `samples`, each gets so many candidates beside it, their sheet and their uncertainty; a `preview` is the mean colour.
+    """
+    seed = None if preview else options.seed
+    how = {**asdict(options), "samples": samples, "preview": preview, "quality": quality}
     return Work(
-        make=lambda picture: coloured(model, picture, options),
-        settings={"model": model.name, "weights": weights, **asdict(options), "quality": quality},
-        facts={"model": model.name, "seed": options.seed, "version": __version__},
-        note=provenance(__version__, model.name, options.seed),
+        make=_maker(model, options, samples, preview),
+        settings={"model": model.name, "weights": model.header.get("sha256"), **how},
+        facts={"model": model.name, "seed": seed, "version": __version__},
+        note=provenance(__version__, model.name, seed),
         quality=quality,
         max_megapixels=max_megapixels,
         skip=None if force else lambda picture: IN_COLOUR if picture.in_colour else None,
@@ -46,10 +51,27 @@ def colouring(
 IN_COLOUR = "in colour already; --force colours them too"
 
 
+def _maker(model: Colorizer, options: PhotoOptions, samples: int | None, preview: bool) -> Callable[[Picture], Result]:
+    """One of the three ways to colour; ConfigError for options that don't go together."""
+    if preview and samples:
+        raise ConfigError(
+            f"samples = {samples}: a preview is the mean colour, of which nothing is sampled. Say only one"
+        )
+    if preview:
+        check_preview(options)
+        return lambda picture: Result(*previewed(model, picture, options))
+    if samples is not None:
+        check_samples(model, options, samples)
+        return lambda picture: extras.result(
+            candidates(model, picture, options, samples=samples), model.name, options.seed
+        )
+    return lambda picture: Result(*coloured(model, picture, options))
+
+
 def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = MAX_MEGAPIXELS) -> Work:
     """Makes photographs gray: the scan again, sample for sample, of one that was coloured here and saved without loss."""
     return Work(
-        make=lambda picture: (list(picture.grays), ()),
+        make=lambda picture: Result(list(picture.grays)),
         settings={"gray": True, "quality": quality},
         facts={"version": __version__},
         note="",
@@ -59,43 +81,23 @@ def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = M
     )
 
 
-def coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Result:
-    """Every frame in colour. On lack of memory the working size is halved, and a note says so; PictureError when that ends."""
+def coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> tuple[list[Samples], tuple[str, ...]]:
+    """Every frame in colour, and notes for the user; as `within_memory` where memory lacks."""
     if options.seed and not model.varies:
         raise ConfigError(f"seed = {options.seed}: {one_colouring(model)}, whatever the seed. Leave seed away")
-    wanted = size = options.size or model.working_size
     seeds = [options.seed] * len(picture.grays)  # the same noise in every frame of an animation: it flickers less
-    while True:
-        chosen = options if size == wanted else replace(options, size=size)
-        frames = _unless_memory_lacks(partial(colour_batch, model, picture.grays, seeds, chosen, tone=picture.tone))
-        if frames is not None:
-            return frames, () if size == wanted else (f"worked at size {size} instead of {wanted} for lack of memory",)
-        if size // 2 < max(_SMALLEST, model.multiple):
-            height, width = picture.gray.shape
-            raise PictureError(
-                f"{picture.name}: not enough memory for {width} x {height}, even at working size {size}."
-            )
-        size //= 2
+
+    def frames(chosen: PhotoOptions) -> list[Samples]:
+        return colour_batch(model, picture.grays, seeds, chosen, tone=picture.tone)
+
+    return within_memory(model, picture, options, frames)
 
 
-def _unless_memory_lacks(make: Callable[[], list[Samples]]) -> list[Samples] | None:
-    """What `make` gives; None when memory does not suffice for it."""
-    try:
-        return make()
-    except (MemoryError, torch.OutOfMemoryError):
-        return None
-    except RuntimeError as error:  # what torch raises on the CPU
-        if "allocate memory" in str(error) or "not enough memory" in str(error):
-            return None
-        raise
-
-
-def coloured_image(model: Colorizer, photo: Any, **options: Any) -> tuple[Image.Image, tuple[str, ...]]:
+def coloured_image(
+    model: Colorizer, photo: Any, *, preview: bool = False, **options: Any
+) -> tuple[Image.Image, tuple[str, ...]]:
     """A photograph (path, bytes or PIL image) as an 8-bit RGB or RGBA image with its profile, and notes for the user."""
     picture = read(photo).in_8_bit()
-    (first, *_), notes = coloured(model, picture, from_dict(PhotoOptions, options))
-    samples = np.dstack([first, picture.alphas[0]]) if picture.alphas else first
-    image = Image.fromarray(samples)
-    image.info |= {"icc_profile": picture.profile} if picture.profile else {}
-    image.info |= {"dpi": picture.dpi} if picture.dpi else {}
-    return image, (*picture.notes, *notes)
+    way = previewed if preview else coloured
+    (first, *_), notes = way(model, picture, from_dict(PhotoOptions, options))
+    return as_image(first, picture), (*picture.notes, *notes)
