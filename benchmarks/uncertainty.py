@@ -83,7 +83,7 @@ def _measured(model: Colorizer, rgb: Samples, samples: int) -> tuple[Tensor, Ten
 def _error(found: Candidates, rgb: Samples) -> Tensor:
     truth = rgb_to_cbcr(torch.from_numpy(rgb).permute(2, 0, 1).float())
     chroma = found.chroma[0, found.representative]
-    return (chroma - F.adaptive_avg_pool2d(truth, chroma.shape[1:])).square().sum(dim=0).sqrt()
+    return (chroma - F.adaptive_avg_pool2d(truth, (chroma.shape[1], chroma.shape[2]))).square().sum(dim=0).sqrt()
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def test_what_is_wrong_is_named(values, message):
     ("kind", "text", "value"),
     [
         (int, "12", 12),
+        (int, str(2**62 + 1), 2**62 + 1),  # which no float holds
         (float, "1e-3", 1e-3),
         (float, 3, 3.0),
         (bool, "yes", True),

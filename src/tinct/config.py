@@ -167,7 +167,7 @@ def _parse_number(kind: type[int] | type[float], value: Any, where: str) -> int 
         raise _wrong(where, value, wanted)
     try:
         number = kind(value)
-        right = isfinite(number) and (kind is float or float(value) == number)
+        right = isfinite(number) and (kind is float or isinstance(value, str) or value == number)
     except (ValueError, OverflowError):
         right = False
     if not right:

@@ -39,7 +39,7 @@ class PhotoOptions(SamplingOptions):
         None, "samples drawn; the picture is the most typical of them (default: the model's)", low=1, high=64
     )
     size: int | None = option(None, "short side of what the model sees, px (default: the model's)", low=16, high=2048)
-    seed: int = option(0, "another seed is another colouring", low=0)
+    seed: int = option(0, "another seed is another colouring", low=0, high=2**63 - 1)
     saturation: float = option(1.0, "strength of the colours: 0 none, 1 the model's own", low=0.0, high=4.0)
 
 
