@@ -9,6 +9,7 @@ BENCHMARKS = (
     "startup",
     "import_prepare",
     "photo",
+    "folder",
     "unet_step",
     "training_loop",
     "metrics",

@@ -161,7 +161,7 @@ def test_what_a_format_can_not_hold_is_refused() -> None:
     half.putalpha(100)
     with pytest.raises(PictureError, match="transparency, which jpeg can't hold"):
         target(read(half), Path("x.png"), "jpeg")
-    assert set(FORMATS) == {"jpeg", "png", "tiff", "webp"}
+    assert set(FORMATS) == {"jpeg", "png", "tiff", "webp", "avif"}
 
 
 def test_nothing_is_left_of_a_picture_that_could_not_be_written(tmp_path: Path) -> None:

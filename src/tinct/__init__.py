@@ -80,7 +80,9 @@ def candidates(
     from tinct.images import read
 
     colorizer = zoo.colorizer(load(model)) if isinstance(model, str) else model
-    return photographs.candidates(colorizer, read(photo), from_dict(photographs.PhotoOptions, options), samples=samples)
+    return photographs.candidates(
+        colorizer, read(photo).first_page(), from_dict(photographs.PhotoOptions, options), samples=samples
+    )
 
 
 def generate(

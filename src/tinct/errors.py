@@ -34,6 +34,10 @@ class OutputError(TinctError):
     """A place that can't be written to, or that holds something which must not be lost."""
 
 
+class DiskFull(OutputError):
+    """No room is left where results go: nothing further can be written there either."""
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name most like `name`, if one is similar enough to have been meant."""
     matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)

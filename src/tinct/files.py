@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tinct.errors import ConfigError, DataError
+from tinct.errors import ConfigError, DataError, DiskFull, OutputError
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 
@@ -34,6 +35,20 @@ def checked_name(text: str, what: str) -> str:
     if not text or safe_name(text) != text:
         raise ConfigError(f"{what} '{text}' can't be a folder name. Try '{safe_name(text)}'.")
     return text
+
+
+def real(path: Path) -> Path:
+    """The path without links, as far as there is an end to them: `Path.resolve` raises where they go in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def output_error(path: Path, error: OSError, reason: str | None = None) -> OutputError:
+    """The error for a place that can't be written to; DiskFull when there is no room. `reason` stands in for one not given."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(
+            f"{path}: can't be written: {error.strerror}. Make room and run the same command again to go on."
+        )
+    return OutputError(f"{path}: can't be written: {error.strerror or reason or error}.")
 
 
 @contextlib.contextmanager

@@ -34,6 +34,8 @@ def command(
     format: str | None,
     quality: int,
     max_megapixels: float,
+    workers: int,
+    dry_run: bool,
     model: str,
     samples: int | None,
     preview: bool,
@@ -47,6 +49,7 @@ def command(
     tinct colorize old.jpg                    writes old.colour.jpg beside it
     tinct colorize old.jpg -o new.png         writes new.png
     tinct colorize album/ -o coloured/        mirrors the tree; run it again to go on where it stopped
+    tinct colorize "album/**/*.tif" -o out    patterns, in quotes, on every system
     tinct colorize old.jpg --seed 2           another colouring
     tinct colorize old.jpg --samples 8        eight of them to choose from, on a sheet too
 
@@ -61,4 +64,4 @@ def command(
         colorizer, chosen,
         samples=samples, preview=preview, quality=quality, force=force, max_megapixels=max_megapixels,
     )  # fmt: skip
-    return work_through(todo, work, "coloured")
+    return work_through(todo, work, "coloured", workers=workers, dry_run=dry_run)

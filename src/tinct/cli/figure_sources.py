@@ -75,7 +75,7 @@ class Source:
 
     def picture(self) -> Picture:
         """What `tinct colorize` sees of it."""
-        return read(self.origin if isinstance(self.origin, Path) else Image.fromarray(self.origin))
+        return read(self.origin if isinstance(self.origin, Path) else Image.fromarray(self.origin)).first_page()
 
 
 def sources(picture: Path | None, data: str | None, count: int | None = None) -> list[Source]:

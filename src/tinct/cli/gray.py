@@ -19,6 +19,8 @@ def command(
     format: str | None,
     quality: int,
     max_megapixels: float,
+    workers: int,
+    dry_run: bool,
     force: bool,
 ) -> int:
     """Make gray versions of pictures, or recover the scan from its coloured version.
@@ -30,4 +32,5 @@ def command(
     What `tinct colorize` wrote without loss (PNG, TIFF, WebP) becomes the scan again, sample for sample.
     """
     todo = plan(photographs, out, label="gray", format=picture_format(format))
-    return work_through(todo, graying(quality=quality, force=force, max_megapixels=max_megapixels), "made gray")
+    work = graying(quality=quality, force=force, max_megapixels=max_megapixels)
+    return work_through(todo, work, "made gray", workers=workers, dry_run=dry_run)

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import category
 
 import click
 from rich.markup import escape
 
 from tinct.cli.common import console, errors, progress
-from tinct.errors import unknown
-from tinct.images import FORMATS, MAX_MEGAPIXELS
-from tinct.photo import DONE_BEFORE, Done, Failed, Plan, Record, Skipped, Work, run
+from tinct.data.parallel import cores
+from tinct.images import FORMATS, MAX_MEGAPIXELS, checked_format
+from tinct.photo import DONE_BEFORE, Done, Failed, Plan, Planned, Record, Skipped, Work, run
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ALSO = {"jpg": "jpeg", "tif": "tiff"}
 
 
 def photograph_options(function: F) -> F:
     """Decorator: which photographs, where results go and of which kind they are."""
     for decorate in (
+        click.option("--dry-run", is_flag=True, help="Say what would be done with each photograph, and write nothing."),
+        click.option("--workers", type=click.IntRange(0, 64), default=min(8, cores()), show_default="one per core",
+                     help="Threads that read and write photographs while the model works; 0 does one after the other."),
         click.option("--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
                      show_default=True, help="Refuse larger pictures."),
         click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
-                     help="Of JPEG; the other formats lose nothing."),
+                     help="Of JPEG and AVIF; the other formats lose nothing."),
         click.option("--format", metavar="NAME", help=f"Write {', '.join(FORMATS)}; without it each keeps its own format."),
         click.option("-o", "--output", "out", metavar="FILE|FOLDER", type=click.Path(path_type=Path),
                      help="A folder, or with a picture's suffix one file (default: beside the input)."),
-        click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER...",
+        click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN...",
                        type=click.Path(path_type=Path)),
     ):  # fmt: skip
         function = decorate(function)
@@ -38,40 +42,50 @@ def photograph_options(function: F) -> F:
 
 def picture_format(name: str | None) -> str | None:
     """The name in FORMATS that `--format` means."""
-    name = _ALSO.get(name.lower(), name.lower()) if name else None
-    if name is not None and name not in FORMATS:
-        raise unknown("format", name, FORMATS)
-    return name
+    return checked_format(name) if name else None
 
 
-def work_through(plan: Plan, work: Work, what: str) -> int:
+def work_through(plan: Plan, work: Work, what: str, *, workers: int, dry_run: bool) -> int:
     """Does the work with progress, says what went wrong and what was noted, and returns the exit code."""
     records: list[Record] = []
+    started = time.perf_counter()
     with progress(transient=True) as bar:
-        task = bar.add_task("photographs", total=len(plan.jobs))
+        task = bar.add_task("photographs", total=len(plan.jobs) + len(plan.unreadable))
         try:
-            for record in run(plan, work):
+            for record in run(plan, work, workers=workers, dry=dry_run):
                 records.append(record)
                 bar.update(task, advance=1)
-                _say(record)
+                _say(record, dry_run)
         except KeyboardInterrupt:
-            errors.print(f"{_count(records, Done)} {what}. Run the same command again to go on.")
+            if not dry_run:
+                errors.print(f"{_count(records, Done)} {what}. Run the same command again to go on.")
             raise
-    console.print(_summary(records, plan, what), markup=False)
+    console.print(_summary(records, plan, what, time.perf_counter() - started, dry_run), markup=False)
     return 1 if _count(records, Failed) else 0
 
 
-def _say(record: Record) -> None:
+def _say(record: Record, dry_run: bool) -> None:
     if isinstance(record, Failed):
-        errors.print(f"[red]failed[/red]  {escape(record.error)}")
-    elif isinstance(record, Done):
+        errors.print(f"[red]failed[/red]  {_shown(record.error)}")
+    elif isinstance(record, Skipped):
+        if dry_run:
+            console.print(f"skip    {_shown(record.source)}: {_shown(record.reason)}")
+    else:
+        if isinstance(record, Planned):
+            console.print(f"write   {_shown(record.source)} -> {_shown(record.target)}")
         for note in record.notes:
-            errors.print(f"note    {escape(str(record.target))}: {escape(note)}")
+            errors.print(f"note    {_shown(record.target)}: {_shown(note)}")
 
 
-def _summary(records: list[Record], plan: Plan, what: str) -> str:
+def _shown(text: object) -> str:
+    """As it can be printed anywhere: names may hold signs that are markup, control the terminal or are no text at all."""
+    signs = (sign.encode("unicode_escape").decode() if category(sign) in ("Cc", "Cs") else sign for sign in str(text))
+    return escape("".join(signs))
+
+
+def _summary(records: list[Record], plan: Plan, what: str, elapsed: float, dry_run: bool) -> str:
     done = [record for record in records if isinstance(record, Done)]
-    parts = [f"{len(done)} {what}"]
+    parts = [f"{_count(records, Planned)} would be {what}" if dry_run else f"{len(done)} {what}"]
     reasons = Counter(record.reason for record in records if isinstance(record, Skipped))
     if before := reasons.pop(DONE_BEFORE, 0):
         parts.append(f"{before} {DONE_BEFORE}")
@@ -80,9 +94,8 @@ def _summary(records: list[Record], plan: Plan, what: str) -> str:
         parts.append(f"{failed} failed")
     line = ", ".join(parts)
     if done:
-        seconds = sum(record.seconds for record in done) / len(done)
         megapixels = sum(record.megapixels for record in done) / len(done)
-        line += f": {seconds:.2f} s per photograph of {megapixels:.1f} megapixels"
+        line += f": {elapsed / len(done):.2f} s per photograph of {megapixels:.1f} megapixels"
     where = plan.folder or (done[0].target if len(done) == 1 else None)
     return line + (f" -> {where}" if where and done else "")
 

@@ -14,7 +14,24 @@ from typing import NamedTuple, Protocol, TypeVar
 from tinct.errors import DataError
 
 PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".jp2",
+        ".avif",
+        ".heic",
+        ".heif",
+    }
 )
 LARGEST_MEMBER = 1 << 30  # bytes; a member that unpacks to more is no picture
 
@@ -91,11 +108,12 @@ def open_tree(path: Path) -> Tree:
 
 
 class FolderTree:
-    """The files under a folder, links followed, each folder visited once."""
+    """The files under a folder, links followed, each folder visited once. `unreadable` are folders that can't be listed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.names = sorted(_walk(path), key=natural)
+        self.unreadable: list[OSError] = []
+        self.names = sorted(_walk(path, self.unreadable.append), key=natural)
 
     def read(self, name: str) -> bytes:
         try:
@@ -155,9 +173,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise DataError(f"{path}: not a whole zip file ({error}). Get it again, or give an unpacked folder.") from None
 
 
-def _walk(root: Path) -> Iterator[str]:
+def _walk(root: Path, failed: Callable[[OSError], None]) -> Iterator[str]:
     seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=failed):
         real = os.path.realpath(folder)
         if real in seen:
             folders.clear()

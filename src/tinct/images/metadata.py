@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import warnings
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from tinct.images.limits import unlimited
+from tinct.images.limits import collecting, unlimited
 from tinct.images.picture import Samples
 
 Tags = dict[int, Any]  # EXIF values by tag; those of DIRECTORIES are Tags themselves
@@ -19,6 +19,9 @@ DESCRIPTION, ORIENTATION = 0x010E, 0x0112
 EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 DIRECTORIES = (EXIF_IFD, _GPS_IFD)
 _WIDTH, _HEIGHT = 0xA002, 0xA003  # in the EXIF directory
+_PHOTOSHOP, _THUMBNAILS = 34377, (1033, 1036)  # the tag, and numbers inside it
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _INCH = 282, 283, 296, 2
+_PER_INCH = {_INCH: 1, 3: 2.54}
 SYNTHETIC = "colours are synthetic: "
 
 # Tags of a TIFF's first directory that say how its samples lie, not what it shows: from the new file's own writer.
@@ -44,9 +47,24 @@ def carried(exif: Image.Exif, size: tuple[int, int]) -> Tags:
     for directory in DIRECTORIES:
         if values := {tag: _exact(value) for tag, value in exif.get_ifd(directory).items()}:
             kept[directory] = values
+    if _PHOTOSHOP in kept:
+        kept[_PHOTOSHOP] = without_thumbnails(kept[_PHOTOSHOP])
     inner = kept.get(EXIF_IFD, {})
     inner |= {tag: side for tag, side in zip((_WIDTH, _HEIGHT), size, strict=True) if tag in inner}
     to_bytes(kept)
+    return kept
+
+
+def without_thumbnails(resources: bytes) -> bytes:
+    """Photoshop's image resources but for the thumbnails. The blocks: Adobe, Photoshop File Formats Specification."""
+    kept, start = b"", 0
+    while resources[start : start + 4] == b"8BIM":
+        (number, name_length) = struct.unpack_from(">HB", resources, start + 4)
+        data = start + 6 + (name_length + 2) // 2 * 2  # the name's length is a byte of it
+        (size,) = struct.unpack_from(">I", resources, data)
+        end = data + 4 + size + size % 2
+        kept += b"" if number in _THUMBNAILS else resources[start:end]
+        start = end
     return kept
 
 
@@ -55,6 +73,17 @@ def to_bytes(tags: Tags) -> bytes:
     exif = Image.Exif()
     exif.update(tags)
     return exif.tobytes()
+
+
+def with_resolution(tags: Tags, dpi: tuple[float, float] | None) -> Tags:
+    """With the resolution, for kinds of files that have no other place for it."""
+    return tags | {_X_RESOLUTION: dpi[0], _Y_RESOLUTION: dpi[1], _RESOLUTION_UNIT: _INCH} if dpi else tags
+
+
+def resolution(exif: Image.Exif) -> tuple[Any, Any]:
+    """Dots per inch as the EXIF says; KeyError where it says none."""
+    scale = _PER_INCH[exif.get(_RESOLUTION_UNIT, _INCH)]
+    return exif[_X_RESOLUTION] * scale, exif[_Y_RESOLUTION] * scale
 
 
 def noted(tags: Tags, note: str | None) -> Tags:
@@ -77,9 +106,12 @@ def described(before: Any, note: str) -> bytes:
 def is_synthetic(path: Path) -> bool:
     """Whether the file bears the note: then it was made here, and may be made again."""
     try:
-        with warnings.catch_warnings(), unlimited(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
-            found = [image.getexif().get(DESCRIPTION, ""), *getattr(image, "text", {}).values()]
+        with collecting(), unlimited(), Image.open(path) as image:
+            found = [
+                image.getexif().get(DESCRIPTION, ""),
+                *getattr(image, "text", {}).values(),
+                image.info.get("comment", ""),
+            ]
     except Exception:  # not a picture, so not ours
         return False
     return any(SYNTHETIC in (text.decode("latin-1") if isinstance(text, bytes) else str(text)) for text in found)
@@ -91,11 +123,17 @@ def _exact(value: Any) -> Any:
 
 
 def upright_xmp(xmp: Any) -> bytes | None:
-    """The XMP packet without its orientation."""
+    """The XMP packet without its orientation, and without a thumbnail, which would show the picture gray."""
     packet = xmp.encode() if isinstance(xmp, str) else xmp
     if not isinstance(packet, bytes) or not packet.strip(b"\0 "):
         return None
-    return re.sub(rb'tiff:Orientation\s*=\s*"\d+"|<tiff:Orientation>\d+</tiff:Orientation>', b"", packet)
+    return _NOT_IN_XMP.sub(b"", packet)
+
+
+_NOT_IN_XMP = re.compile(
+    rb'tiff:Orientation\s*=\s*"\d+"|<tiff:Orientation>\d+</tiff:Orientation>|<(xmp|xap):Thumbnails>.*?</\1:Thumbnails>',
+    re.DOTALL,
+)
 
 
 def upright(samples: Samples, orientation: Any) -> Samples:

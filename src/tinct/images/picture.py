@@ -14,7 +14,7 @@ Samples = npt.NDArray[Any]  # uint8 or uint16
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One photograph, upright, as luma.
+    """One photograph, upright, as luma; of a file with several pages the first, with the others behind it.
 
     grays: (H, W) per frame, uint8 or uint16: Pillow's L of 8-bit pictures, the same formula on 16-bit samples.
     alphas: same shapes and type; empty when every pixel is opaque.
@@ -34,6 +34,7 @@ class Picture:
     tone: npt.NDArray[np.float32] | None = None  # (256,) sRGB levels that the profile shows for gray levels 0..255
     dpi: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()  # what could not be kept, for the user
+    pages: tuple[Picture, ...] = ()  # the further pages of a TIFF, each with what it carries itself
 
     @property
     def gray(self) -> Samples:
@@ -51,15 +52,28 @@ class Picture:
         return len(self.grays) > 1
 
     @property
+    def sheets(self) -> tuple[Picture, ...]:
+        """Every page, this one first. Of an animation, and of most pictures, there is this one alone."""
+        return (self, *self.pages)
+
+    @property
     def megapixels(self) -> float:
-        """Of all frames together."""
-        return sum(gray.size for gray in self.grays) / 1e6
+        """Of all frames and pages together."""
+        return sum(gray.size for sheet in self.sheets for gray in sheet.grays) / 1e6
 
     def in_8_bit(self) -> Picture:
         """The same picture with samples rounded to 8 bit."""
+        pages = tuple(page.in_8_bit() for page in self.pages)
         if self.peak == 255:
-            return self
-        return replace(self, grays=tuple(map(rounded, self.grays)), alphas=tuple(map(rounded, self.alphas)))
+            return replace(self, pages=pages)
+        return replace(
+            self, grays=tuple(map(rounded, self.grays)), alphas=tuple(map(rounded, self.alphas)), pages=pages
+        )
+
+    def first_page(self) -> Picture:
+        """The first page alone, with a note if there are more."""
+        alone = replace(self, pages=())
+        return alone.noted(f"only the first of its {len(self.sheets)} pages is used") if self.pages else alone
 
     def noted(self, note: str) -> Picture:
         """The same picture with one note more."""
@@ -67,8 +81,12 @@ class Picture:
 
 
 def rounded(samples: Samples) -> Samples:
-    """16-bit samples in 8 bit."""
-    return ((samples + np.uint32(128)) // 257).astype(np.uint8)
+    """16-bit samples (H, W, ...) in 8 bit, made in strips: the 32-bit sums are four times the result."""
+    result = np.empty(samples.shape, np.uint8)
+    rows = _strip_rows(samples)
+    for top in range(0, len(samples), rows):
+        result[top : top + rows] = (samples[top : top + rows] + np.uint32(128)) // 257
+    return result
 
 
 def luma16(samples: Samples) -> Samples:
@@ -77,11 +95,15 @@ def luma16(samples: Samples) -> Samples:
     In strips, so that the 32-bit sums of a large picture are never held together. The sum's largest value fits uint32.
     """
     result = np.empty(samples.shape[:2], np.uint16)
-    rows = max(1, 2**19 // max(1, samples.shape[1]))
+    rows = _strip_rows(samples)
     for top in range(0, len(samples), rows):
         red, green, blue = (samples[top : top + rows, :, channel].astype(np.uint32) for channel in range(3))
         result[top : top + rows] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
     return result
+
+
+def _strip_rows(samples: Samples) -> int:
+    return max(1, 2**19 // max(1, int(samples.shape[1])))
 
 
 # Root mean square, in levels, of the chroma that a cubic in luma leaves unexplained, on the picture reduced to about 64 px.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,41 +10,38 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from tinct.errors import PictureError
 from tinct.images import deep, metadata, profiles
-from tinct.images.limits import unlimited
+from tinct.images.limits import collecting, unlimited
+from tinct.images.opening import Source, go_to, opened, page_numbers
 from tinct.images.picture import Picture, Samples, in_colour, luma16, rounded
+from tinct.images.refusing import check_file, check_size, decoding
 
 MAX_MEGAPIXELS = 400.0
 _MOVING = {"GIF", "WEBP", "PNG", "AVIF"}  # the formats whose further frames are an animation, not pages
 
 
-def read(
-    source: str | Path | bytes | Image.Image, *, max_megapixels: float = MAX_MEGAPIXELS, name: str = ""
-) -> Picture:
+def read(source: str | Source | Image.Image, *, max_megapixels: float = MAX_MEGAPIXELS, name: str = "") -> Picture:
     """The photograph in a file, in its bytes or in memory, upright, as luma.
 
     Raises PictureError, naming the file (or `name`) and the cure, for what is missing, damaged, no picture or over the limit.
     """
     source = Path(source) if isinstance(source, str) else source
     name = name or (str(source) if isinstance(source, Path) else "picture")
-    with _decoding(name) as warned:
+    with decoding(name) as warned:
         picture = _read(source, name, max_megapixels)
     return replace(picture, name=name, notes=(*picture.notes, *dict.fromkeys(warned)))
 
 
-def read_rgb(
-    source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS, at_least: int = 0
-) -> Samples:
+def read_rgb(source: Source, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS, at_least: int = 0) -> Samples:
     """The colours of the (first) picture, uint8 (H, W, 3), upright: what a colouring is compared with, and training sees.
 
     Sample values stay as they are, 16 bit is rounded, what is transparent stands on white. PictureError as in `read`.
     A large JPEG is decoded at a half, quarter or eighth where both sides then still have `at_least` pixels, if that is given.
     """
-    with _decoding(name or (str(source) if isinstance(source, Path) else "picture")):
-        _check_file(source)
-        with Image.open(deep.stream(source)) as image:
-            _check_size(image.size, 1, max_megapixels)
+    with decoding(name or (str(source) if isinstance(source, Path) else "picture")):
+        check_file(source)
+        with opened(source) as image:
+            check_size([image.size], max_megapixels)
             if at_least:
                 image.draft(None, (at_least, at_least))
             samples = deep.samples(image, source)
@@ -56,13 +50,22 @@ def read_rgb(
             return metadata.upright(np.array(_opaque(shown), np.uint8), orientation)
 
 
-def probe(source: Path | bytes, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
+def probe(source: Source, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:
     """Width and height as a picture's header says, before it is turned upright; nothing is decoded. PictureError as in `read`."""
-    with _decoding(name or (str(source) if isinstance(source, Path) else "picture")):
-        _check_file(source)
-        with Image.open(deep.stream(source)) as image:
-            _check_size(image.size, 1, max_megapixels)
+    with decoding(name or (str(source) if isinstance(source, Path) else "picture")):
+        check_file(source)
+        with opened(source) as image:
+            check_size([image.size], max_megapixels)
             return image.size
+
+
+def weighed(source: Path) -> float:
+    """Megapixels of all frames and pages, as the header says; 0 for what is no picture, which reading then tells."""
+    try:
+        with collecting(), unlimited(), opened(source) as image:
+            return image.size[0] * image.size[1] * int(getattr(image, "n_frames", 1)) / 1e6
+    except Exception:  # decoders raise many kinds on damaged files
+        return 0.0
 
 
 def _opaque(image: Image.Image) -> Image.Image:
@@ -71,24 +74,51 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA")).convert("RGB")
 
 
-def _read(source: Path | bytes | Image.Image, name: str, limit: float) -> Picture:
+def _read(source: Source | Image.Image, name: str, limit: float) -> Picture:
     if isinstance(source, Image.Image):
         return _decoded(source, None, limit)
-    _check_file(source)
+    check_file(source)
     try:
-        image = Image.open(deep.stream(source))
+        image = opened(source)
     except UnidentifiedImageError:
         return _unknown_tiff(source, limit)
-    with image:
-        return _decoded(image, source, limit)
+    try:
+        with image:
+            return _decoded(image, source, limit)
+    except SyntaxError:  # Pillow's error for a kind of page
+        if image.format != "TIFF":
+            raise
+        return _unknown_tiff(source, limit)
 
 
-def _decoded(image: Image.Image, source: Path | bytes | None, limit: float) -> Picture:
-    moving = image.format in _MOVING and getattr(image, "n_frames", 1) > 1
-    _check_size(image.size, getattr(image, "n_frames", 1) if moving else 1, limit)
-    samples = None if moving else deep.samples(image, source)
-    frames = [_of_16_bit(samples)] if samples is not None else _frames(image, moving)
-    return _assembled(image, frames, moving)
+def _decoded(image: Image.Image, source: Source | None, limit: float) -> Picture:
+    if image.format in _MOVING and (count := getattr(image, "n_frames", 1)) > 1:
+        check_size([image.size] * count, limit)
+        return _assembled(image, _frames(image), moving=True)
+    numbers = page_numbers(image) if source is not None else [image.tell()]
+    check_size([_page_size(image, number) for number in numbers], limit, "pages")
+    return _bound([_page(image, source, number) for number in numbers])
+
+
+def _page_size(image: Image.Image, number: int) -> tuple[int, int]:
+    go_to(image, number)
+    return image.size
+
+
+def _page(image: Image.Image, source: Source | None, number: int) -> Picture:
+    go_to(image, number)
+    samples = deep.samples(image, source)
+    frame = _of_8_bit(image) if samples is None else _of_16_bit(samples)
+    return _assembled(image, [frame], moving=False)
+
+
+def _bound(pages: list[Picture]) -> Picture:
+    """The first page with the others behind it; what any of them is, and every note, is said of the first."""
+    if len(pages) == 1:
+        return pages[0]
+    notes = [f"page {number}: {note}" for number, page in enumerate(pages, start=1) for note in page.notes]
+    in_colour, indexed = any(page.in_colour for page in pages), any(page.indexed for page in pages)
+    return replace(pages[0], pages=tuple(pages[1:]), in_colour=in_colour, indexed=indexed, notes=tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -106,8 +136,6 @@ def _assembled(image: Image.Image, frames: list[_Frame], moving: bool) -> Pictur
     orientation = 1 if image.format == "TIFF" else orientation  # those are upright already
     grays = tuple(metadata.upright(frame.gray, orientation) for frame in frames)
     profile, tone = _profile(image, notes)
-    if not moving and getattr(image, "n_frames", 1) > 1 and image.format == "TIFF":
-        notes.append(f"only the first of its {getattr(image, 'n_frames', 1)} pages is used")
     return Picture(
         name="",
         grays=grays,
@@ -121,15 +149,13 @@ def _assembled(image: Image.Image, frames: list[_Frame], moving: bool) -> Pictur
         texts={key: str(text) for key, text in getattr(image, "text", {}).items() if _plain_text(key)},
         profile=profile,
         tone=tone,
-        dpi=_dpi(image),
+        dpi=_dpi(image, exif),
         notes=tuple(notes),
     )
 
 
-def _frames(image: Image.Image, moving: bool) -> list[_Frame]:
-    """The 8-bit frames. A PNG's default picture that is no part of its animation is left out."""
-    if not moving:
-        return [_of_8_bit(image)]
+def _frames(image: Image.Image) -> list[_Frame]:
+    """The 8-bit frames of an animation. A PNG's default picture that is no part of it is left out."""
     first = 1 if getattr(image, "default_image", False) else 0
     return [_frame_at(image, number) for number in range(first, getattr(image, "n_frames", 1))]
 
@@ -170,23 +196,31 @@ def _array(image: Image.Image) -> Samples:
 
 def _alphas(frames: list[_Frame], orientation: Any) -> tuple[Samples, ...]:
     """The alpha of every frame; nothing where all pixels are opaque."""
-    alphas = [np.full_like(frame.gray, 255) if frame.alpha is None else frame.alpha for frame in frames]
     if all(frame.alpha is None or frame.alpha.min() == np.iinfo(frame.alpha.dtype).max for frame in frames):
         return ()
+    alphas = [np.full_like(frame.gray, 255) if frame.alpha is None else frame.alpha for frame in frames]
     return tuple(metadata.upright(alpha, orientation) for alpha in alphas)
 
 
-def _unknown_tiff(source: Path | bytes, limit: float) -> Picture:
-    """16-bit TIFF of kinds that Pillow does not open, such as gray with alpha."""
-    size = deep.tiff_size(source)
-    if size is not None:
-        _check_size(size, 1, limit)
-    samples = deep.tiff_samples(source) if size else None
+def _unknown_tiff(source: Source, limit: float) -> Picture:
+    """A TIFF with a page of a kind that Pillow does not open, such as 16-bit gray with alpha: all of it by tifffile."""
+    sizes = deep.tiff_pages(source)
+    check_size(list(sizes.values()), limit, "pages")
+    frames = [_of_samples(_known(deep.tiff_samples(source, number, (np.uint16, np.uint8)))) for number in sizes]
+    if not frames:
+        raise UnidentifiedImageError
+    pages = [Picture("", (frame.gray,), _alphas([frame], 1), in_colour=frame.in_colour) for frame in frames]
+    return _bound(pages).noted("metadata of this kind of TIFF is not carried over")
+
+
+def _of_samples(samples: Samples) -> _Frame:
+    return _of_16_bit(samples) if samples.dtype == np.uint16 else _of_8_bit(Image.fromarray(samples))
+
+
+def _known(samples: Samples | None) -> Samples:
     if samples is None:
         raise UnidentifiedImageError
-    frame = _of_16_bit(samples)
-    notes = ("metadata of this kind of TIFF is not carried over",)
-    return Picture("", (frame.gray,), _alphas([frame], 1), in_colour=frame.in_colour, notes=notes)
+    return samples
 
 
 def _exif(image: Image.Image, notes: list[str]) -> tuple[Image.Exif, Any]:
@@ -217,9 +251,9 @@ def _profile(image: Image.Image, notes: list[str]) -> tuple[bytes | None, npt.ND
     return kept, profiles.tone(profile)
 
 
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
+def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
     try:
-        x, y = image.info["dpi"]
+        x, y = image.info["dpi"] if "dpi" in image.info else metadata.resolution(exif)
         return (float(x), float(y)) if 0 < float(x) < 1e6 and 0 < float(y) < 1e6 else None
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
@@ -228,47 +262,3 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 def _plain_text(key: str) -> bool:
     """Whether a PNG text is what somebody wrote, not a container of EXIF or XMP."""
     return not key.startswith(("Raw profile", "XML:com.adobe.xmp"))
-
-
-def _check_file(source: Path | bytes) -> None:
-    if isinstance(source, Path) and source.is_dir():
-        raise PictureError("it is a folder, not a picture")
-    if not (source if isinstance(source, bytes) else source.stat().st_size):
-        raise PictureError("the file is empty (0 bytes). Get it again")
-
-
-def _check_size(size: tuple[int, int], frames: int, limit: float) -> None:
-    megapixels = size[0] * size[1] * frames / 1e6
-    if megapixels > limit:
-        what = f"{size[0]} x {size[1]}" + (f" x {frames} frames" if frames > 1 else "")
-        raise PictureError(
-            f"{what} are {megapixels:.0f} megapixels; the limit is {limit:g}. Raise it with --max-megapixels"
-        )
-
-
-@contextmanager
-def _decoding(name: str) -> Iterator[list[str]]:
-    """Every way in which decoding can fail becomes a PictureError that names the file; warnings are collected."""
-    try:
-        with warnings.catch_warnings(record=True) as caught, unlimited():
-            warnings.simplefilter("always")
-            warned: list[str] = []
-            yield warned
-            warned += [str(item.message).strip() for item in caught if issubclass(item.category, UserWarning)]
-    except (MemoryError, KeyboardInterrupt):
-        raise
-    except PictureError as error:
-        raise PictureError(f"{name}: {error}.") from None
-    except UnidentifiedImageError:
-        raise PictureError(
-            f"{name}: not a picture that can be read. Readable: JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, JPEG 2000, PNM. "
-            "Save it as one of them."
-        ) from None
-    except FileNotFoundError:
-        raise PictureError(f"{name}: no such file.") from None
-    except PermissionError:
-        raise PictureError(f"{name}: no permission to read it.") from None
-    except Exception as error:  # decoders raise many kinds on damaged files
-        raise PictureError(
-            f"{name}: damaged or cut off ({error}). Get it again, or open and save it in an editor."
-        ) from None

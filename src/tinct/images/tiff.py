@@ -1,12 +1,14 @@
 """TIFF files with 8 or 16 bits per sample and all of the photograph's metadata.
 
 tifffile writes the samples. It has no EXIF directories; Pillow has, but writes no 16-bit colour. So Pillow's directory
-is appended, and the file's first directory is written anew with the entries of both.
+is appended, and the page's directory is written anew with the entries of both.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,21 +19,39 @@ from tinct.images.metadata import Tags
 from tinct.images.picture import Samples
 
 
-def write_tiff(
-    path: Path,
-    samples: Samples,
-    *,
-    exif: Tags,
-    profile: bytes | None,
-    dpi: tuple[float, float] | None,
-    xmp: bytes | None,
-) -> None:
-    """Writes (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) colour or (H, W, 4) colour and alpha; uint8 or uint16."""
+@dataclass(frozen=True)
+class Page:
+    """One page. Samples: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) colour, (H, W, 4) colour and alpha; uint8 or uint16."""
+
+    samples: Samples
+    exif: Tags
+    profile: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+
+
+def write_tiff(path: Path, pages: Iterable[Page], count: int, size: int) -> None:
+    """Writes `count` pages, one after the other, whose samples have `size` bytes together."""
+    directories = []
+    with tifffile.TiffWriter(path, byteorder="<", bigtiff=size > _LARGEST) as file:
+        for page in pages:
+            _write_page(file, page, several=count > 1)
+            directories.append(_directory(page))
+    with path.open("r+b") as stream:
+        chain = _Directories(stream)
+        for number, directory in enumerate(directories):
+            if directory:
+                chain.extend(number, directory)
+
+
+_LARGEST = 2**32 - 2**26  # bytes of samples; beyond it the offsets of a plain TIFF may not suffice
+
+
+def _write_page(file: Any, page: Page, *, several: bool) -> None:
+    samples = page.samples
     channels = 1 if samples.ndim == 2 else samples.shape[2]
-    tifffile.imwrite(
-        path,
+    file.write(
         samples,
-        byteorder="<",
         photometric="minisblack" if channels < 3 else "rgb",
         planarconfig="contig" if channels > 1 else None,
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
@@ -40,47 +60,70 @@ def write_tiff(
         predictor=True,
         rowsperstrip=max(1, 2**18 // max(1, samples.shape[1])),
         maxworkers=2,
-        iccprofile=profile,
+        iccprofile=page.profile,
+        subfiletype=2 if several else 0,  # TIFF 6.0: a page of several
         metadata=None,
         software=False,
     )
-    directory = dict(exif)
-    if dpi:
-        directory |= {282: dpi[0], 283: dpi[1], 296: 2}
-    if xmp:
-        directory[700] = xmp
-    if directory:
-        with path.open("r+b") as file:
-            _add_to_first_directory(file, directory)
 
 
-def _add_to_first_directory(file: BinaryIO, tags: dict[int, Any]) -> None:
-    """Writes the first directory anew at the end of a little-endian file, with these tags (sub-directories as dicts)."""
-    head = file.read(16)
-    big = head[2] == 43
-    count_format, pointer, entry_size = ("<Q", "<Q", 20) if big else ("<H", "<I", 12)
-    pointer_place = 8 if big else 4
+def _directory(page: Page) -> Tags:
+    """What Pillow's directory adds."""
+    resolution = {282: page.dpi[0], 283: page.dpi[1], 296: 2} if page.dpi else {}
+    return page.exif | resolution | ({700: page.xmp} if page.xmp else {})
 
-    def entries(data: bytes) -> dict[int, bytes]:
-        (count,) = struct.unpack_from(count_format, data)
-        start = struct.calcsize(count_format)
-        each = (data[start + n * entry_size : start + (n + 1) * entry_size] for n in range(count))
+
+class _Directories:
+    """The chain of directories of a little-endian TIFF, one per page; that of a BigTIFF has wider numbers."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        file.seek(0)
+        self._big = file.read(4)[2] == 43
+        self._count, self._pointer, self._entry_size = ("<Q", "<Q", 20) if self._big else ("<H", "<I", 12)
+
+    def extend(self, number: int, tags: Tags) -> None:
+        """Writes that page's directory anew at the end of the file, with these tags (sub-directories as dicts)."""
+        pointer_place = self._pointer_place(number)
+        entries, next_one = self._entries(self._number(pointer_place, self._pointer))
+        entries |= self._appended(tags)
+        place = _padded_end(self._file)
+        self._file.write(struct.pack(self._count, len(entries)) + b"".join(entries[tag] for tag in sorted(entries)))
+        self._file.write(struct.pack(self._pointer, next_one))
+        self._file.seek(pointer_place)
+        self._file.write(struct.pack(self._pointer, place))
+
+    def _pointer_place(self, number: int) -> int:
+        """Where the pointer to a directory lies: in the header, or behind the directory before it."""
+        place = 8 if self._big else 4
+        for _ in range(number):
+            before = self._number(place, self._pointer)
+            place = before + struct.calcsize(self._count) + self._number(before, self._count) * self._entry_size
+        return place
+
+    def _entries(self, place: int) -> tuple[dict[int, bytes], int]:
+        """The entries of the directory there by tag, and the place of the next one."""
+        count = self._number(place, self._count)
+        data = self._file.read(count * self._entry_size)
+        return self._by_tag(data), self._number(self._file.tell(), self._pointer)
+
+    def _appended(self, tags: Tags) -> dict[int, bytes]:
+        """Pillow's directory of the tags, written to the end with all it points to: its entries."""
+        header = b"II\x2b\0\x08\0\0\0" + bytes(8) if self._big else b"II\x2a\0" + bytes(4)
+        directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+        directory.update(tags)
+        data = directory.tobytes(_padded_end(self._file))
+        self._file.write(data)
+        (count,), start = struct.unpack_from(self._count, data), struct.calcsize(self._count)
+        return self._by_tag(data[start : start + count * self._entry_size])
+
+    def _by_tag(self, data: bytes) -> dict[int, bytes]:
+        each = (data[place : place + self._entry_size] for place in range(0, len(data), self._entry_size))
         return {struct.unpack_from("<H", entry)[0]: entry for entry in each}
 
-    file.seek(struct.unpack_from(pointer, head, pointer_place)[0])
-    old = entries(file.read(8 + 100 * entry_size))
-    place = _padded_end(file)
-    header = b"II\x2b\0\x08\0\0\0" + bytes(8) if big else b"II\x2a\0" + bytes(4)
-    added = TiffImagePlugin.ImageFileDirectory_v2(header)
-    added.update(tags)
-    data = added.tobytes(place)
-    file.write(data)
-    merged = old | entries(data)
-    place = _padded_end(file)
-    file.write(struct.pack(count_format, len(merged)) + b"".join(merged[tag] for tag in sorted(merged)))
-    file.write(struct.pack(pointer, 0))
-    file.seek(pointer_place)
-    file.write(struct.pack(pointer, place))
+    def _number(self, place: int, form: str) -> int:
+        self._file.seek(place)
+        return int(struct.unpack(form, self._file.read(struct.calcsize(form)))[0])
 
 
 def _padded_end(file: BinaryIO) -> int:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from tinct.errors import OutputError, PictureError
-from tinct.files import replacing
+from tinct.files import output_error, replacing
 from tinct.images import metadata, profiles
+from tinct.images.kinds import KINDS, Kind, kind_of, lost, suffixed
 from tinct.images.picture import Picture, Samples
-from tinct.images.tiff import write_tiff
-
-# What `--format` may say, and the suffix it gives.
-FORMATS = {"jpeg": ".jpg", "png": ".png", "tiff": ".tif", "webp": ".webp"}
-_WRITERS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
-    ".ppm": "PPM", ".jp2": "JPEG2000", ".tif": "TIFF", ".tiff": "TIFF",
-}  # fmt: skip
-_WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
-_LOSSLESS = {"PNG": {"compress_level": 1}, "WEBP": {"lossless": True, "quality": 0, "method": 0, "exact": True}}
-# Measured on 12 megapixels: PNG level 1 takes 1.3 s for 23.3 MB, 6 takes 2.4 s for 20.6 MB; WebP 0.6 s for 22.1 MB, at its
-# default of 80 and 4 it takes 4.6 s for 18.5 MB. `exact` keeps the samples under transparent pixels.
+from tinct.images.tiff import Page, write_tiff
 
 
 def target(picture: Picture, path: Path, format: str | None = None) -> tuple[Path, Picture]:
@@ -33,14 +25,12 @@ def target(picture: Picture, path: Path, format: str | None = None) -> tuple[Pat
 
     `format` is a name of FORMATS. PictureError when it can't hold what the picture is.
     """
-    suffix = FORMATS[format] if format else path.suffix
-    if format and suffix.lower() in _WRITERS and _WRITERS[suffix] == _WRITERS.get(path.suffix.lower()):
-        suffix = path.suffix  # a .jpeg stays a .jpeg
-    wanted, reason = _wanted(picture, suffix.lower(), chosen=format is not None)
-    if wanted == suffix.lower():
-        return path.with_suffix(suffix), picture
-    if format and picture.peak > 255 and wanted == ".tif":
-        return path.with_suffix(suffix), picture.in_8_bit().noted(f"reduced from 16 to 8 bit: {format} has no more")
+    path = suffixed(path, format)
+    wanted, reason = _wanted(picture, path, chosen=format is not None)
+    if wanted == path.suffix.lower():
+        return path, _without_lost(picture, path)
+    if format and reason == _DEEP:
+        return path, picture.in_8_bit().noted(f"reduced from 16 to 8 bit: {format} has no more")
     if format:
         raise PictureError(
             f"{picture.name}: {reason}, which {format} can't hold. Leave --format out, or try {wanted[1:]}."
@@ -48,18 +38,31 @@ def target(picture: Picture, path: Path, format: str | None = None) -> tuple[Pat
     return path.with_suffix(wanted), picture.noted(f"written as {wanted}: {reason}")
 
 
-def _wanted(picture: Picture, suffix: str, *, chosen: bool) -> tuple[str, str]:
+_DEEP = "it has 16 bits per sample"
+
+
+def _wanted(picture: Picture, path: Path, *, chosen: bool) -> tuple[str, str]:
     """The suffix that fits the picture, nearest to the one it has, and why."""
-    writer = _WRITERS.get(suffix)
+    suffix, kind = path.suffix.lower(), kind_of(path)
+    holds = kind.holds if kind else frozenset()
     if picture.moving:
         return ".webp", "it is animated"
+    if picture.pages:
+        return (suffix if "pages" in holds else ".tif"), "it has several pages"
     if picture.peak > 255:
-        return (suffix if writer == "TIFF" else ".tif"), "it has 16 bits per sample"
-    if picture.indexed and writer != "PNG" and not chosen:
+        return (suffix if "16 bit" in holds else ".tif"), _DEEP
+    if picture.indexed and kind is not KINDS["png"] and not chosen:
         return ".png", "it has a palette, 1 bit per sample, or is a GIF"
-    if picture.alphas and writer not in _WITH_ALPHA:
+    if picture.alphas and "alpha" not in holds:
         return ".png", "it has transparency"
-    return (suffix, "") if writer else (".png", f"{suffix or 'no suffix'} is not a kind that is written")
+    return (suffix, "") if kind else (".png", f"{suffix or 'no suffix'} is not a kind that is written")
+
+
+def _without_lost(picture: Picture, path: Path) -> Picture:
+    """The picture with a note on what that kind of file has no place for."""
+    kind = kind_of(path)
+    missing = lost(picture, kind) if kind else ()
+    return picture.noted(f"{path.suffix} has no place for {' and '.join(missing)}") if missing else picture
 
 
 def write(
@@ -72,51 +75,96 @@ def write(
 ) -> None:
     """Writes colours (H, W, 3), or gray (H, W), per frame, with the picture's metadata, as its path's suffix says.
 
-    `note` goes into the image description. JPEG has `quality` and full colour resolution; everything else is lossless.
-    OutputError when that kind of file can't hold it or the place can't be written to.
+    Of several pages, one (H, W, 3) or (H, W) each. `note` goes into the image description. JPEG and AVIF have `quality` and full
+    colour resolution; everything else is lossless. OutputError when that kind of file can't hold it or the place can't be
+    written to, DiskFull when there is no room.
     """
     frames = [samples] if isinstance(samples, np.ndarray) else list(samples)
-    writer = _WRITERS[path.suffix.lower()]
-    kept = replace(picture, exif=metadata.noted(picture.exif, note), profile=_fitting(picture.profile, frames[0]))
+    kind = kind_of(path)
+    assert kind is not None, path
     try:
         with replacing(path) as temporary:
-            if writer == "TIFF":
-                write_tiff(temporary, _with_alpha(frames[0], kept, 0), exif=kept.exif, profile=kept.profile,
-                           dpi=kept.dpi, xmp=kept.xmp)  # fmt: skip
+            if kind.writer == "TIFF":
+                pages = (_page(*pair, note) for pair in zip(frames, picture.sheets, strict=True))
+                write_tiff(temporary, pages, len(frames), sum(frame.nbytes for frame in frames) * 4 // 3)
             else:
-                _save(frames, temporary, kept, writer, note, quality)
+                _save(frames, temporary, _noted(picture, note, frames[0]), kind, note, quality)
     except (ValueError, TypeError) as error:
-        raise OutputError(f"{path}: can't be written as {writer}: {error}. Try --format png.") from None
+        raise OutputError(f"{path}: can't be written as {kind.writer}: {error}. Try --format png.") from None
     except OSError as error:
-        reason = error.strerror or f"as {writer}: {error}. Try --format png"
-        raise OutputError(f"{path}: can't be written: {reason}.") from None
+        raise output_error(path, error, f"as {kind.writer}: {error}. Try --format png") from None
 
 
-def _save(frames: list[Samples], path: Path, picture: Picture, writer: str, note: str | None, quality: int) -> None:
+def _noted(picture: Picture, note: str | None, samples: Samples) -> Picture:
+    """The picture's metadata as it is written with these samples."""
+    return replace(picture, exif=metadata.noted(picture.exif, note), profile=_fitting(picture.profile, samples))
+
+
+def _page(samples: Samples, sheet: Picture, note: str | None) -> Page:
+    sheet = _noted(sheet, note, samples)
+    return Page(_with_alpha(samples, sheet, 0), sheet.exif, sheet.profile, sheet.dpi, sheet.xmp)
+
+
+def _save(frames: list[Samples], path: Path, picture: Picture, kind: Kind, note: str | None, quality: int) -> None:
     images = [Image.fromarray(_with_alpha(frame, picture, number)) for number, frame in enumerate(frames)]
-    options: dict[str, Any] = {**_LOSSLESS.get(writer, {}), **_metadata(picture, writer, note)}
-    if writer == "JPEG":
-        options |= {"quality": quality, "subsampling": 0}
+    options: dict[str, Any] = {**kind.options, **_metadata(picture, kind, note)}
+    if kind.lossy:
+        options["quality"] = quality
     if len(images) > 1:
         durations = [max(1, duration) for duration in picture.durations]
         options |= {"save_all": True, "append_images": images[1:], "duration": durations, "loop": picture.loop,
                     "minimize_size": False, "kmin": 0, "kmax": 0}  # fmt: skip
-    images[0].save(path, writer, **options)
+    if kind.writer == "JPEG":  # written through the file's number, which does not keep the interpreter from the model
+        images[0].save(path, kind.writer, **options)
+        return _check_end(path)
+    with path.open("w+b") as file:
+        images[0].save(_Buffered(file), kind.writer, **options)
+    return None
 
 
-def _metadata(picture: Picture, writer: str, note: str | None) -> dict[str, Any]:
-    """What Pillow's writer of that format takes."""
+def _check_end(path: Path) -> None:
+    """OSError when a JPEG is cut off: Pillow does not notice if the last of its writes finds too little room."""
+    with path.open("rb") as file:
+        file.seek(-2, os.SEEK_END)
+        if file.read() != b"\xff\xd9":
+            raise OSError(errno.ENOSPC, "it was cut off, probably for lack of room")
+
+
+class _Buffered:
+    """An open file without its number, so that Pillow writes by Python's `write`, which tells when there is too little room."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write, self.read, self.seek, self.tell, self.flush = (
+            file.write,
+            file.read,
+            file.seek,
+            file.tell,
+            file.flush,
+        )
+
+
+def _metadata(picture: Picture, kind: Kind, note: str | None) -> dict[str, Any]:
+    """What Pillow's writer of that kind takes."""
     options: dict[str, Any] = {}
-    if writer in ("JPEG", "PNG", "WEBP"):
-        options |= {"exif": metadata.to_bytes(picture.exif)} if picture.exif else {}
-        options |= {"icc_profile": picture.profile} if picture.profile else {}
-    if writer in ("JPEG", "WEBP") and picture.xmp:
-        options["xmp"] = picture.xmp
-    if writer in ("JPEG", "PNG", "BMP") and picture.dpi:
+    if "exif" in kind.holds:
+        exif = (
+            metadata.with_resolution(picture.exif, picture.dpi) if kind.writer in _RESOLUTION_IN_EXIF else picture.exif
+        )
+        options |= {"exif": metadata.to_bytes(exif)} if exif else {}
+    if "profile" in kind.holds and picture.profile:
+        options["icc_profile"] = picture.profile
+    if "xmp" in kind.holds and picture.xmp:
+        options["xmp"] = picture.xmp  # that of a PNG goes into its texts
+    if "dpi" in kind.holds and picture.dpi:
         options["dpi"] = picture.dpi
-    if writer == "PNG":
+    if kind.writer == "PNG":
         options["pnginfo"] = _png_texts(picture, note)
+    if kind.writer == "JPEG2000":
+        options |= {"comment": note.encode()} if note else {}
     return options
+
+
+_RESOLUTION_IN_EXIF = {"WEBP", "AVIF"}  # the others have a place of their own for it
 
 
 def _png_texts(picture: Picture, note: str | None) -> PngImagePlugin.PngInfo:

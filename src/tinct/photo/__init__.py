@@ -3,7 +3,7 @@
 from tinct.photo.candidates import Candidates, candidates
 from tinct.photo.colouring import PhotoOptions, colour, colour_batch
 from tinct.photo.jobs import Job, Plan, plan
-from tinct.photo.runs import DONE_BEFORE, Done, Extra, Failed, Record, Result, Skipped, Work, run
+from tinct.photo.runs import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work, run
 from tinct.photo.states import Canvas, kept, walk
 from tinct.photo.work import coloured, coloured_image, colouring, graying
 
@@ -17,6 +17,7 @@ __all__ = [
     "Job",
     "PhotoOptions",
     "Plan",
+    "Planned",
     "Record",
     "Result",
     "Skipped",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -19,23 +20,29 @@ TOP = 40.0  # levels; the brightest colour of the map: one scale for all photogr
 MAP_SIDE, CELL_SIDE = 2048, 400  # px at most, of the map and of a picture on the sheet
 
 
-def result(found: Candidates, model: str, seed: int) -> Result:
-    """The most typical candidate, and beside it every one, their sheet and the map. What the manifest says counts from 1."""
-    chosen = found.frames(found.representative)
-    note = provenance(__version__, model, seed)
+def result(picture: Picture, pages: Sequence[Candidates], model: str, seed: int) -> Result:
+    """The most typical candidate, and beside it every one, their sheet and the map. What the manifest says counts from 1.
+
+    A picture of several pages has the candidates of each; what is typical, the sheet and the map are those of the first.
+    """
+    found, note = pages[0], provenance(__version__, model, seed)
+    chosen = _frames(pages, found.representative)
     drawing = Picture("", (found.picture.gray,))  # a drawing has no metadata but its note
-    extras = [_candidate(found, index, model, chosen) for index in range(len(found))]
+    extras = [_candidate(picture, pages, index, model, chosen) for index in range(len(found))]
     extras.append(Extra("sheet", lambda: [sheet(found)], drawing, f"{note}, {len(found)} candidates", ".png"))
     scale = f"{note}, where {len(found)} candidates differ: black 0, bright yellow {TOP:g} levels of chroma or more"
     extras.append(Extra("uncertainty", lambda: [uncertainty_map(found)], drawing, scale, ".png"))
     facts = {"representative": found.representative + 1, "seeds": found.seeds}
-    return Result(chosen, found.notes, extras, facts)
+    return Result(chosen, tuple(dict.fromkeys(note for page in pages for note in page.notes)), extras, facts)
 
 
-def _candidate(found: Candidates, index: int, model: str, chosen: list[Samples]) -> Extra:
-    make = partial(found.frames, index) if index != found.representative else lambda: chosen
-    note = provenance(__version__, model, found.seeds[index])
-    return Extra(f"candidate-{index + 1}", make, found.picture, note)
+def _frames(pages: Sequence[Candidates], index: int) -> list[Samples]:
+    return [frame for page in pages for frame in page.frames(index)]
+
+
+def _candidate(picture: Picture, pages: Sequence[Candidates], index: int, model: str, chosen: list[Samples]) -> Extra:
+    make = partial(_frames, pages, index) if index != pages[0].representative else lambda: chosen
+    return Extra(f"candidate-{index + 1}", make, picture, provenance(__version__, model, pages[0].seeds[index]))
 
 
 def sheet(found: Candidates) -> Rgb:

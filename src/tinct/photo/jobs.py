@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinct.data.listing import FolderTree, no_pictures, only_pictures
-from tinct.errors import ConfigError
-from tinct.images import FORMATS
+from tinct.errors import ConfigError, DataError
+from tinct.files import real
+from tinct.images import FORMATS, suffixed
+from tinct.photo.patterns import is_pattern, matched
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Plan:
 
     jobs: tuple[Job, ...]
     folder: Path | None
+    unreadable: tuple[tuple[Path, str], ...] = ()  # folders that could not be listed, and why
 
 
 def plan(inputs: Sequence[Path], out: Path | None, *, label: str, format: str | None = None) -> Plan:
-    """What is to be done with files and folders, and where results go.
+    """What is to be done with files, folders and patterns, and where results go.
 
     `out` with a picture's suffix is the one output of the one input, else it is a folder that mirrors what lies under
-    the input folders. Without `out`, results lie beside the inputs: `<stem>.<label><suffix>`, for a folder `<folder>.<label>/`.
+    the input folders, and under the folders that patterns begin with. Without `out`, results lie beside the inputs:
+    `<stem>.<label><suffix>`, for a folder `<folder>.<label>/`. ConfigError where two photographs would get one output.
     """
     if not inputs:
         raise ConfigError("nothing to do: name files or folders of photographs")
@@ -46,8 +50,24 @@ def plan(inputs: Sequence[Path], out: Path | None, *, label: str, format: str | 
             if inputs[0].name in ("", "..")
             else _labelled(inputs[0], label)
         )
-    jobs = [job for path in inputs for job in _jobs(path, out, label, format)]
-    return Plan(tuple(jobs), out)
+    failed: list[OSError] = []
+    jobs = dict.fromkeys(job for path in inputs for job in _jobs(path, out, label, format, failed))
+    _refuse_collisions(jobs)
+    return Plan(tuple(jobs), out, tuple((Path(error.filename), str(error.strerror)) for error in failed))
+
+
+def _refuse_collisions(jobs: Iterable[Job]) -> None:
+    owners: dict[Path, Job] = {}
+    collisions = [
+        (owner, job) for job in jobs if (owner := owners.setdefault(suffixed(job.target, job.format), job)) is not job
+    ]
+    if collisions:
+        first, second = collisions[0]
+        more = f" (and {len(collisions) - 1} more)" if len(collisions) > 1 else ""
+        raise ConfigError(
+            f"{first.source} and {second.source} would both become {suffixed(first.target, first.format)}{more}. Nothing was "
+            "done. Leave --format out, give each kind a folder of its own ('album/**/*.jpg' takes one), or rename one."
+        )
 
 
 def _is_file_name(out: Path) -> bool:
@@ -58,7 +78,7 @@ _SUFFIX_FORMATS = {suffix: name for name, suffix in FORMATS.items()} | {".jpeg":
 
 
 def _single(inputs: Sequence[Path], out: Path, format: str | None) -> Job:
-    if len(inputs) > 1 or inputs[0].is_dir():
+    if len(inputs) > 1 or inputs[0].is_dir() or is_pattern(inputs[0]):
         raise ConfigError(f"-o {out} is one file, but there is more than one photograph. Give a folder (no suffix).")
     implied = _SUFFIX_FORMATS[out.suffix.lower()]
     if format not in (None, implied):
@@ -66,8 +86,10 @@ def _single(inputs: Sequence[Path], out: Path, format: str | None) -> Job:
     return Job(inputs[0], inputs[0].name, out, implied)
 
 
-def _jobs(path: Path, out: Path | None, label: str, format: str | None) -> list[Job]:
-    """Those of one input; DataError for a folder without pictures."""
+def _jobs(path: Path, out: Path | None, label: str, format: str | None, failed: list[OSError]) -> list[Job]:
+    """Those of one input; DataError for a folder, or a pattern, without pictures. Folders that can't be listed are `failed`."""
+    if is_pattern(path):
+        return _of_pattern(path, out, label, format)
     if not path.is_dir():
         target = _labelled(path, label) if out is None else out / path.name
         return [Job(path, path.name, target, format)]
@@ -75,14 +97,27 @@ def _jobs(path: Path, out: Path | None, label: str, format: str | None) -> list[
         raise ConfigError(f"{path} is a folder among other inputs: say with -o where its results go.")
     if out.resolve() == path.resolve():
         raise ConfigError(f"-o {out} is the folder of the photographs themselves. Choose another one.")
-    names = [name for name in only_pictures(FolderTree(path).names) if not _within(path / name, out)]
-    if not names:
+    tree = FolderTree(path)
+    failed += tree.unreadable
+    names = [name for name in only_pictures(tree.names) if not _within(path / name, out)]
+    if not names and not tree.unreadable:
         raise no_pictures(path)
     return [Job(path / name, name, out / name, format) for name in names]
 
 
+def _of_pattern(pattern: Path, out: Path | None, label: str, format: str | None) -> list[Job]:
+    folder, names = matched(pattern)
+    names = [name for name in names if out is None or not _within(folder / name, out)]
+    if not names:
+        raise DataError(f"{pattern}: no such file, and no pictures match it as a pattern. '**' stands for any folders.")
+    return [
+        Job(folder / name, name, _labelled(folder / name, label) if out is None else out / name, format)
+        for name in names
+    ]
+
+
 def _within(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return real(path).is_relative_to(real(folder))
 
 
 def _labelled(path: Path, label: str) -> Path:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinct.errors import OutputError
+from tinct.files import output_error
 
 NAME = "manifest.jsonl"
 
@@ -30,23 +32,38 @@ class Identity:
 
 
 class Manifest:
-    """The lines of `folder`/manifest.jsonl: read once, appended to as work is done. A line cut off by a kill is left out."""
+    """The lines of `folder`/manifest.jsonl: read once, appended to as work is done, from several threads too.
 
-    def __init__(self, folder: Path) -> None:
+    A line cut off by a kill is left out. Read only, it makes neither folder nor file.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.path = folder / NAME
         self._entries: dict[str, dict[str, Any]] = {}
         self._outputs: set[str] = set()
+        self._appending = threading.Lock()
+        for line in (self._text() if read_only else self._opened_text()).splitlines():
+            self._remember(_parsed(line))
+
+    def _text(self) -> bytes:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            return self.path.read_bytes()
+        except OSError:
+            return b""
+
+    def _opened_text(self) -> bytes:
+        """What stands in the file, which now can be appended to."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a+b") as file:
                 file.seek(0)
                 text = file.read()
                 if text and not text.endswith(b"\n"):
                     file.write(b"\n")
         except OSError as error:
+            folder = self.path.parent
             raise OutputError(f"{folder}: can't be written to ({error.strerror}). Choose another -o.") from None
-        for line in text.splitlines():
-            self._remember(_parsed(line))
+        return text
 
     def find(self, identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """The entry, done or skipped, of this very photograph with these very settings."""
@@ -60,12 +77,16 @@ class Manifest:
             self.append(identity, settings, "begun")
 
     def append(self, identity: Identity, settings: Mapping[str, Any], status: str, **facts: Any) -> None:
-        """Writes one line, on the disk when this returns."""
+        """Writes one line, on the disk when this returns. OutputError when that fails, DiskFull when there is no room."""
         entry = {**vars(identity), "status": status, **facts, "settings": dict(settings)}
-        with self.path.open("ab") as file:
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")  # of names that are not UTF-8
+        try:
+            with self._appending, self.path.open("ab") as file:
+                file.write(line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(self.path, error) from None
         self._remember(entry)
 
     def lists(self, output: str) -> bool:

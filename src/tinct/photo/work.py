@@ -20,6 +20,9 @@ from tinct.photo.memory import within_memory
 from tinct.photo.preview import check_preview, previewed
 from tinct.photo.runs import Result, Work
 
+Coloured = tuple[list[Samples], tuple[str, ...]]  # frames, and notes for the user
+Way = Callable[[Colorizer, Picture, PhotoOptions], Coloured]
+
 
 def colouring(
     model: Colorizer,
@@ -59,11 +62,14 @@ def _maker(model: Colorizer, options: PhotoOptions, samples: int | None, preview
         )
     if preview:
         check_preview(options)
-        return lambda picture: Result(*previewed(model, picture, options))
+        return lambda picture: Result(*_every_page(previewed, model, picture, options))
     if samples is not None:
         check_samples(model, options, samples)
         return lambda picture: extras.result(
-            candidates(model, picture, options, samples=samples), model.name, options.seed
+            picture,
+            [candidates(model, sheet, options, samples=samples) for sheet in picture.sheets],
+            model.name,
+            options.seed,
         )
     return lambda picture: Result(*coloured(model, picture, options))
 
@@ -71,7 +77,7 @@ def _maker(model: Colorizer, options: PhotoOptions, samples: int | None, preview
 def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = MAX_MEGAPIXELS) -> Work:
     """Makes photographs gray: the scan again, sample for sample, of one that was coloured here and saved without loss."""
     return Work(
-        make=lambda picture: Result(list(picture.grays)),
+        make=lambda picture: Result([gray for sheet in picture.sheets for gray in sheet.grays]),
         settings={"gray": True, "quality": quality},
         facts={"version": __version__},
         note="",
@@ -81,8 +87,19 @@ def graying(*, quality: int = 95, force: bool = False, max_megapixels: float = M
     )
 
 
-def coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> tuple[list[Samples], tuple[str, ...]]:
-    """Every frame in colour, and notes for the user; as `within_memory` where memory lacks."""
+def coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Coloured:
+    """Every frame of every page in colour, and notes for the user; as `within_memory` where memory lacks."""
+    return _every_page(_coloured, model, picture, options)
+
+
+def _every_page(way: Way, model: Colorizer, picture: Picture, options: PhotoOptions) -> Coloured:
+    """The frames of all pages, one page after the other, and each note once."""
+    pages = [way(model, sheet, options) for sheet in picture.sheets]
+    notes = dict.fromkeys(note for _, said in pages for note in said)
+    return [frame for frames, _ in pages for frame in frames], tuple(notes)
+
+
+def _coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Coloured:
     if options.seed and not model.varies:
         raise ConfigError(f"seed = {options.seed}: {one_colouring(model)}, whatever the seed. Leave seed away")
     seeds = [options.seed] * len(picture.grays)  # the same noise in every frame of an animation: it flickers less
@@ -97,7 +114,7 @@ def coloured_image(
     model: Colorizer, photo: Any, *, preview: bool = False, **options: Any
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """A photograph (path, bytes or PIL image) as an 8-bit RGB or RGBA image with its profile, and notes for the user."""
-    picture = read(photo).in_8_bit()
+    picture = read(photo).first_page().in_8_bit()
     way = previewed if preview else coloured
     (first, *_), notes = way(model, picture, from_dict(PhotoOptions, options))
     return as_image(first, picture), (*picture.notes, *notes)

@@ -1,0 +1,46 @@
+"""Patterns such as "album/**/*.tif", for shells that hand them on as they are."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinct.data.listing import FolderTree, natural, only_pictures
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether it names files by * ? or [ ]; the name of something that exists never does."""
+    return glob.has_magic(str(path)) and not os.path.lexists(path)
+
+
+def matched(pattern: Path) -> tuple[Path, list[str]]:
+    """The folder that the pattern begins with, and the pictures below it that match, in natural order.
+
+    `**` stands for any number of folders. Hidden files don't match, nor do folders themselves.
+    """
+    folder, parts = _split(pattern)
+    if "**" in parts:
+        names = [name for name in FolderTree(folder).names if _matches(name.split("/"), parts)]
+    else:
+        names = [path.relative_to(folder).as_posix() for path in folder.glob("/".join(parts)) if path.is_file()]
+    return folder, sorted(only_pictures(names), key=natural)
+
+
+def _split(pattern: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder before the first part that is a pattern, and the parts from there on. A part that exists is none."""
+    folder, parts = Path(pattern.anchor), pattern.parts[1 if pattern.anchor else 0 :]
+    while parts and (not glob.has_magic(parts[0]) or os.path.lexists(folder / parts[0])):
+        folder, parts = folder / parts[0], parts[1:]
+    return folder, parts
+
+
+def _matches(name: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether a path's parts match those of a pattern."""
+    if not parts:
+        return not name
+    if parts[0] == "**":
+        return any(_matches(name[skipped:], parts[1:]) for skipped in range(len(name) + 1))
+    return bool(name) and fnmatch.fnmatch(name[0], parts[0]) and _matches(name[1:], parts[1:])
