@@ -1,5 +1,6 @@
 """The contract of families, over the registry: they learn, repeat by seed, survive saving, and don't see the batch."""
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_overfits_eight_pictures(name, rgb):
             sum(player(batch_of(rgb, range(COUNT * step, COUNT * (step + 1)))).values()).backward()
             optimizer.step()
     assert loss() < 0.6 * before
+
+
+@pytest.mark.parametrize("name", COLORIZERS)
+def test_what_a_model_is_shown_is_its_input_and_the_truth_stays(name, rgb):
+    """Shown the luma, it has the losses of a plain batch; shown something else, it learns from that."""
+    players = players_of(name, trembling(built(name)))
+    gray = luma(rgb)
+
+    def losses(seen: Tensor | None) -> dict[str, float]:
+        batch = dataclasses.replace(batch_of(rgb, range(COUNT)), seen=seen)
+        return {term: value.item() for player in players for term, value in player(batch).items()}
+
+    assert losses(gray) == losses(None)
+    assert losses(255 - gray) != losses(None)
 
 
 @pytest.mark.parametrize("name", COLORIZERS)

@@ -1,6 +1,7 @@
 """The perceptual and the adversarial loss of the diffusion families: what they see, whom they move, when they count."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -218,8 +219,9 @@ def test_the_losses_against_slow_ones(name, space, target, feature_weights):
 def test_judges_see_the_photographs_own_luma(space):
     player, _ = players_of(built("splitdpm", space=space), {"adversarial": {"weight": 0.01, "discriminator_width": 8}})
     pictures = batch()
-    player(pictures)
+    player(replace(pictures, seen=255 - luma(pictures.rgb)))  # whatever the model is shown
     (shown,) = player._judges.adversary.shown
+    assert_close(shown.gray, luma(pictures.rgb) / 127.5 - 1)
     of_rgb = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     for seen in (shown.truths, shown.results):
         gray = luma(pictures.rgb).float().repeat_interleave(len(seen) // COUNT, dim=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tinct.color import luma
 from tinct.data.augment import AUGMENTATIONS
 from tinct.data.dataset import PreparedSet
 from tinct.errors import DataError
@@ -148,6 +149,30 @@ def test_augmentation_depends_on_the_pictures_generator_alone(pictures, name):
     assert together.shape == rgb.shape
     assert torch.equal(together, torch.cat(alone))
     assert torch.equal(together, rgb) == (name == "none")
+
+
+def test_degradation_is_shown_beside_the_same_pictures_with_the_same_noise(pictures):
+    """On and off differ in what is shown alone; off shows nothing but the pictures; each batch size shows the same."""
+    off, on = feed_of(pictures, augment="crop"), replace(feed_of(pictures, augment="crop"), degrade="old")
+    for plain, worn in zip(epoch_of(off, 2), epoch_of(on, 2), strict=True):
+        assert plain.seen is None
+        assert torch.equal(plain.gray, luma(plain.rgb).float())
+        assert torch.equal(plain.rgb, worn.rgb)
+        assert not torch.equal(plain.gray, worn.gray)
+        assert torch.equal(worn.gray, worn.seen.float())
+        noise = [[torch.rand(1, generator=g).item() for g in batch.generators] for batch in (plain, worn)]
+        assert noise[0] == noise[1]
+    whole, rest, alone = epoch_of(on, 2), epoch_of(on, 2, 2), epoch_of(replace(on, batch_size=1), 2)
+    assert torch.equal(torch.cat([batch.seen for batch in whole[2:]]), torch.cat([batch.seen for batch in rest]))
+    assert torch.equal(torch.cat([batch.seen for batch in whole]), torch.cat([batch.seen for batch in alone])[:32])
+    assert not torch.equal(epoch_of(on, 3)[0].seen, whole[0].seen)
+
+
+def test_half_of_the_pictures_may_be_shown_degraded(pictures):
+    worn = replace(feed_of(pictures, 35), degrade="old", degrade_share=0.5)
+    (batch,) = epoch_of(worn, 1)
+    clean = (batch.gray == luma(batch.rgb)).flatten(1).all(1)
+    assert 8 < clean.sum() < 27
 
 
 def test_flip_mirrors_half_of_the_pictures_and_changes_nothing_else(pictures):

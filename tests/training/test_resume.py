@@ -27,7 +27,7 @@ KINDS = {
     "split": {
         "family": "splitdpm",
         "model": {"network": {"encoder": [8, 8, 16], "denoiser": [8, 16], "dropout": 0.1}, "category_weight": 0.1},
-        "training": {"augment": "crop", "rate": "cosine", "warmup_steps": 5},
+        "training": {"augment": "crop", "degrade": "old", "rate": "cosine", "warmup_steps": 5},
     },
     "classes": {"model": {"classes": 4, "network": {"block": "residual", "time_in": "blocks", "resample": "conv"}}},
 }

@@ -269,3 +269,23 @@ def test_a_second_name_is_a_copy_where_links_do_not_exist(tmp_path, monkeypatch)
     assert (tmp_path / "b").read_text() == "content"
     assert (tmp_path / "b").stat().st_mtime_ns == (tmp_path / "a").stat().st_mtime_ns
     assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == '["a", "b"]'
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"degrade_share": 0.2}}, "degrade_share = 0.2: nothing is degraded"),
+        ({"training": {"degrade": "old"}, "family": "generation"}, "degrade = old: a model is shown degraded"),
+        ({"training": {"degrade": "old"}, "family": "classifier"}, "degrade = old: a model is shown degraded"),
+        ({"training": {"degrade": "odl"}}, "Did you mean 'old'"),
+    ],
+)
+def test_a_degradation_that_nobody_would_see_is_refused(toy, tiny, changes, message):
+    shape = {"model": {"size": 16}} if "family" in changes else {}
+    values = {key: value for key, value in tiny.items() if key != "model"} if shape else tiny
+    with pytest.raises(ConfigError, match=message):
+        Run.new(
+            toy / "models" / "run",
+            toy / "npzData" / "toy",
+            from_dict(TrainConfig, merge(merge(values, shape), changes)),
+        )

@@ -26,6 +26,12 @@ class Batch:
     rgb: Tensor  # uint8 (B, 3, H, W), augmented
     labels: Tensor  # int64 (B,)
     generators: Sequence[Generator]  # one per picture, on the CPU: what is drawn does not depend on the batch
+    seen: Tensor | None = None  # uint8 (B, 1, H, W): what a colorizer is shown, where it is not the pictures' own luma
+
+    @property
+    def gray(self) -> Tensor:
+        """What a colorizer is shown of the pictures: float (B, 1, H, W) in levels."""
+        return (luma(self.rgb) if self.seen is None else self.seen).float()
 
 
 class Model(nn.Module):

@@ -124,13 +124,13 @@ class Denoising(Judged):
         """Losses "mse" (1 = nothing learned, with unit-variance targets), "perceptual" and "adversarial" where they count,
         "mean" with a mean head, "category" if weighted.
         """
-        model, options, gray = self.model, self.model.options, luma(batch.rgb).float()
+        model, options = self.model, self.model.options
         x_0 = model.encode(batch.rgb)
-        features = model.network.encode(unit_gray(gray))
+        features = model.network.encode(unit_gray(batch.gray))
         at = drawn(model, batch, x_0, features)
         losses = {"mse": self.losses.mse * squared_error(model, self.losses, at)} if self.losses.mse else {}
         if self.judging:
-            losses |= self.judged(self._estimate(at), x_0, gray, trust(at.level))
+            losses |= self.judged(self._estimate(at), x_0, luma(batch.rgb).float(), trust(at.level))
         mean = model.network.mean(features)
         if mean is not None:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)

@@ -104,11 +104,11 @@ class Painting(Judged):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Losses "mse", "l1", "perceptual" and "adversarial", those that count. An "mse" of 1 is about the spread of colours."""
-        gray, x_0 = luma(batch.rgb).float(), self.model.space.encode(batch.rgb.float())
-        painted, weights = self.model.paint(gray), self.weights()
+        x_0 = self.model.space.encode(batch.rgb.float())
+        painted, weights = self.model.paint(batch.gray), self.weights()
         losses = {name: weights[name] * error(painted, x_0) for name, error in _ERRORS.items() if name in weights}
         if self.judging:
-            losses |= self.judged(painted, x_0, gray, torch.ones(len(gray), device=gray.device))
+            losses |= self.judged(painted, x_0, luma(batch.rgb).float(), torch.ones(len(x_0), device=x_0.device))
         if not self.training and losses.keys() == {"adversarial"}:
             losses["l1"] = F.l1_loss(painted, x_0)
         return losses

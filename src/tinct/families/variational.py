@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from tinct.color import luma
 from tinct.config import option
 from tinct.diffusion import Step
 from tinct.diffusion.noise import randn
@@ -83,7 +82,7 @@ class Reconstruction(Objective):
         """Losses per picture: "reconstruction", the squared error summed over its elements, in network units, and "kl",
         weighted, in nats summed over the latent vector; mean over the batch.
         """
-        gray, x_0 = luma(batch.rgb).float(), self.model.space.encode(batch.rgb.float())
+        gray, x_0 = batch.gray, self.model.space.encode(batch.rgb.float())
         mean, log_variance = self.posterior(unit_gray(gray), x_0)
         eps = randn(batch.generators, mean.shape[1]).to(mean)
         painted = self.model.paint(gray, mean + (0.5 * log_variance).exp() * eps)

@@ -71,7 +71,7 @@ def _operations(trainer: Trainer, players: Sequence[Objective], stage: int) -> f
 
 def _some(batch: Batch) -> Batch:
     count = COUNTED_PICTURES
-    return Batch(batch.rgb[:count], batch.labels[:count], batch.generators[:count])
+    return Batch(batch.rgb[:count], batch.labels[:count], batch.generators[:count])  # what is shown costs the same
 
 
 def epochs_left(trainer: Trainer) -> list[int]:

@@ -46,7 +46,8 @@ def process_count() -> int:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch's tensors on the device, its randomness where it is."""
-    return Batch(batch.rgb.to(device), batch.labels.to(device), batch.generators)
+    seen = None if batch.seen is None else batch.seen.to(device)
+    return Batch(batch.rgb.to(device), batch.labels.to(device), batch.generators, seen)
 
 
 @contextlib.contextmanager

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from tinct.data import degradation
 from tinct.data.augment import AUGMENTATIONS
 from tinct.data.dataset import PreparedSet, keep
 from tinct.errors import DataError
 from tinct.families import Batch, generators_for
 
 VALIDATION = 0  # the "epoch" whose randomness validation uses each time
+_DEGRADING = 1  # sets the seeds of degradation apart: the same pictures get the same noise with and without it
 
 
 def mixed(*numbers: int | NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -45,6 +48,8 @@ class Feed:
     batch_size: int
     seed: int
     augment: str = "none"
+    degrade: str = degradation.NONE
+    degrade_share: float = 1.0
     accumulate: int = 1
     processes: int = 1
     process: int = 0  # this one, from 0
@@ -81,5 +86,15 @@ class Feed:
     def _load(self, batches: list[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
         loader = DataLoader(self.pictures, batch_sampler=[b.tolist() for b in batches], collate_fn=keep)
         for rgb, labels, indices in loader:
-            generators = generators_for(mixed(self.seed, epoch, indices.numpy().astype(np.uint64)).tolist())
-            yield Batch(AUGMENTATIONS[self.augment](rgb, generators), labels, generators)
+            numbers = indices.numpy().astype(np.uint64)
+            generators = generators_for(mixed(self.seed, epoch, numbers).tolist())
+            augmented = AUGMENTATIONS[self.augment](rgb, generators)
+            yield Batch(
+                augmented, labels, generators, self._seen(augmented, mixed(self.seed, epoch, numbers, _DEGRADING))
+            )
+
+    def _seen(self, rgb: Tensor, seeds: NDArray[np.uint64]) -> Tensor | None:
+        """What a colorizer is shown of the pictures, if not their luma."""
+        if self.degrade == degradation.NONE:
+            return None
+        return degradation.degraded(self.degrade, rgb, generators_for(seeds.tolist()), self.degrade_share)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinct.config import option, variant
+from tinct.data import degradation
 from tinct.data.augment import AUGMENTATIONS
 from tinct.families import FAMILIES
 from tinct.training.optimizers import OPTIMIZERS
@@ -40,6 +41,12 @@ class TrainingOptions:
     clip: float = option(1.0, "largest norm of a gradient; 0 = not clipped", low=0.0)
     ema_decay: float = option(0.995, "of the average of the weights that is kept; 0 = off", low=0.0, high=0.99999)
     augment: str = option("flip", "what may happen to a training picture", choices=lambda: list(AUGMENTATIONS))
+    degrade: str = option(
+        degradation.NONE,
+        "what a colorizer is shown instead of clean gray; the colours to learn stay true",
+        choices=lambda: (degradation.NONE, *degradation.DEGRADATIONS),
+    )
+    degrade_share: float = option(0.5, "of the training pictures, shown degraded", low=0.0, high=1.0)
     sample_every: int = option(10, "epochs between sample sheets; always one after the last", low=1)
     patience: int = option(10, "epochs without a better validation loss before stopping; 0 = never", low=0)
     validation_fraction: float = option(

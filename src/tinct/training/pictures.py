@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tinct.color import rgb_to_cbcr
+from tinct.data import degradation
 from tinct.data.dataset import PreparedSet
 from tinct.data.store import splits_in
 from tinct.errors import ConfigError
-from tinct.families import Model
+from tinct.families import Colorizer, Model
 from tinct.training.feed import Feed
 from tinct.training.options import TrainingOptions
 
@@ -42,7 +43,10 @@ class Pictures:
     def feeds(self, options: TrainingOptions) -> tuple[Feed, Feed | None]:
         """The feeds of training and validation."""
         size, seed = options.batch_size, options.seed
-        train = Feed(self.train, self.train_indices, size, seed, options.augment, options.accumulate)
+        train = Feed(
+            self.train, self.train_indices, size, seed, options.augment,
+            degrade=options.degrade, degrade_share=options.degrade_share, accumulate=options.accumulate,
+        )  # fmt: skip
         if not len(self.validation_indices):
             return train, None
         return train, Feed(self.validation, self.validation_indices, size, seed)
@@ -74,6 +78,19 @@ class Pictures:
                     f"the pictures of the set are {width}x{height} px, the network needs sides that divide by "
                     f"{model.multiple}: prepare the set at another size, or give the network fewer levels"
                 )
+
+
+def check_degrading(options: TrainingOptions, model: Model) -> None:
+    """ConfigError for a degradation that a model of this kind is never shown, and for a share of none."""
+    if options.degrade == degradation.NONE and options.degrade_share != TrainingOptions.degrade_share:
+        raise ConfigError(
+            f"degrade_share = {options.degrade_share:g}: nothing is degraded. Add degrade=old, or leave it away"
+        )
+    if options.degrade != degradation.NONE and not isinstance(model, Colorizer):
+        raise ConfigError(
+            f"degrade = {options.degrade}: a model is shown degraded photographs to colour, and this family colours "
+            f"none. Leave it away"
+        )
 
 
 def _spread(pictures: PreparedSet, indices: NDArray[np.int64], count: int) -> Tensor:

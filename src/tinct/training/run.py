@@ -25,7 +25,7 @@ from tinct.training.engine import memory_advice
 from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, newest, rewind
 from tinct.training.loop import Trainer
 from tinct.training.options import TrainConfig
-from tinct.training.pictures import Pictures
+from tinct.training.pictures import Pictures, check_degrading
 from tinct.training.progress import EpochDone, StepDone
 from tinct.training.sheet import sample_sheet
 
@@ -60,6 +60,7 @@ class Run:
         family = FAMILIES[config.family]
         self.model = family.build(config.model)
         self.pictures.check_size(self.model)
+        check_degrading(config.training, self.model)
         players = family.objectives(self.model, config.loss, len(self.pictures.train.names), feature_weights)
         self.trainer = Trainer(self.model, players, *self.pictures.feeds(config.training), config.training)
         self.mean_cbcr = self.pictures.mean_cbcr()
