@@ -53,9 +53,8 @@ def main() -> int:
         child = subprocess.run([*command, "--child", folder], stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(child.stdout)
     rate = options.count / result["seconds"]
-    print(
-        f"{options.count} photographs of {SIZE[0]} x {SIZE[1]} px, model {options.model}, default settings, {result['threads']} threads"
-    )
+    what = f"{options.count} photographs of {SIZE[0]} x {SIZE[1]} px"
+    print(f"{what}, model {options.model}, default settings, {result['threads']} threads")
     print(f"{options.workers} workers: {result['seconds']:.1f} s, {rate:.2f} per second (target {TARGET_PER_SECOND:g})")
     print(f"largest memory: {result['gigabytes']:.2f} GB (target {TARGET_GIGABYTES:g})")
     return 0 if rate > TARGET_PER_SECOND and result["gigabytes"] < TARGET_GIGABYTES else 1
