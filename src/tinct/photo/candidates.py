@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tinct.color import fit_gamut, rgb_to_cbcr
 from tinct.errors import ConfigError
 from tinct.families import Colorizer
 from tinct.images import Picture, Samples
@@ -55,12 +56,19 @@ class Candidates:
         return as_image(full_size(picture.gray, self.chroma[0, index]), picture)
 
     @property
-    def uncertainty(self) -> npt.NDArray[np.float32]:
-        """Where they differ, (h, w): the root of the variances of Cb and Cr together, in levels, at working resolution.
+    def shown(self) -> Tensor:
+        """The chroma (N, 2, h, w) of the first frame as far as the photograph's light holds it: none on black and white."""
+        h, w = self.chroma.shape[3:]
+        y = torch.from_numpy(reduced(self.picture.gray, (h, w))).expand(len(self), h, w)
+        return rgb_to_cbcr(torch.stack(fit_gamut(y, self.chroma[0]), dim=-3))
 
-        The variances are unbiased, so that more candidates don't mean more uncertainty. Of the first frame.
+    @property
+    def uncertainty(self) -> npt.NDArray[np.float32]:
+        """Where they are seen to differ, (h, w): the root of the variances of Cb and Cr together, in levels, of what is `shown`.
+
+        The variances are unbiased, so that more candidates don't mean more uncertainty.
         """
-        spread: npt.NDArray[np.float32] = self.chroma[0].var(dim=0).sum(dim=0).sqrt().numpy()
+        spread: npt.NDArray[np.float32] = self.shown.var(dim=0).sum(dim=0).sqrt().numpy()
         return spread
 
 
