@@ -62,9 +62,7 @@ def test_without_workers_one_follows_the_other() -> None:
     def step(name: str):  # type: ignore[no-untyped-def]
         return lambda item: steps.append(f"{name}{item}") or item
 
-    results = overlapped(
-        range(2), step("decode"), step("make"), step("encode"), workers=0, cost=lambda _: 1, room=9
-    )
+    results = overlapped(range(2), step("decode"), step("make"), step("encode"), workers=0, cost=lambda _: 1, room=9)
     steps.extend(f"got{result}" for result in results)
     assert steps == [f"{what}{index}" for index in range(2) for what in ("decode", "make", "encode", "got")]
 

@@ -7,7 +7,9 @@ import os
 import typing
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+    from typing import Any
 
     from PIL import Image
 
@@ -41,23 +43,30 @@ def colorize(
     photo: str | Path | bytes | Image.Image,
     *,
     model: str | Colorizer = "photo",
+    hints: Iterable[Any] = (),
+    hint_mask: str | Path | bytes | Image.Image | None = None,
     preview: bool = False,
     **options: int | float | str | None,
 ) -> Image.Image:
     """The photograph in colour, at its own size: an RGB image, RGBA if it has transparency, upright, with its ICC profile.
 
-    Options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
+    `hints` are places with their colours: (x, y, "#rrggbb"), (x, y, "#rrggbb", radius), mappings of these names, or
+    `tinct.photo.Hint`; pixels of the upright photograph, from its top left corner. Of a `hint_mask`, RGBA and as large as the
+    photograph, the opaque pixels are hints. A `preview` is the mean colour alone, in tens of milliseconds.
+
+    The other options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
     saturation. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit photographs:
-    `tinct.photo.colour` keeps all 16). A `preview` is the mean colour alone, in tens of milliseconds. Raises PictureError for
-    what can't be read; warns when memory forces a smaller working size.
+    `tinct.photo.colour` keeps all 16). Raises PictureError for what can't be read and ConfigError for a hint that is none; warns
+    when memory forces a smaller working size.
     """
     import warnings
 
     from tinct import zoo
-    from tinct.photo import coloured_image
+    from tinct.photo import Hints, coloured_image, mask_of
 
     colorizer = zoo.colorizer(load(model)) if isinstance(model, str) else model
-    image, notes = coloured_image(colorizer, photo, preview=preview, **options)
+    given = Hints(hints, None if hint_mask is None else mask_of(hint_mask))
+    image, notes = coloured_image(colorizer, photo, hints=given, preview=preview, **options)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return image

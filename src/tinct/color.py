@@ -31,10 +31,20 @@ def rgb_to_cbcr(rgb: Tensor) -> Tensor:
     return torch.stack([(blue - y) / 1.772, (red - y) / 1.402], dim=-3)
 
 
+def cbcr_to_rgb(y: Tensor, cbcr: Tensor) -> Tensor:
+    """Float rgb in levels of luma y (..., H, W) and chroma, not clipped: the inverse of `rgb_to_cbcr`."""
+    return torch.stack([y + offset for offset in _offsets(cbcr)], dim=-3)
+
+
+def _offsets(cbcr: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of R', G', B' from the luma."""
+    cb, cr = cbcr.unbind(-3)
+    return 1.402 * cr, -0.344136286 * cb - 0.714136286 * cr, 1.772 * cb
+
+
 def fit_gamut(y: Tensor, cbcr: Tensor, peak: int = 255) -> tuple[Tensor, Tensor, Tensor]:
     """Float R', G', B' (..., H, W) of luma y (..., H, W): chroma shrunk at constant luma until each lies in 0..peak."""
-    cb, cr = cbcr.unbind(-3)
-    offsets = (1.402 * cr, -0.344136286 * cb - 0.714136286 * cr, 1.772 * cb)  # of R', G', B' from y
+    offsets = _offsets(cbcr)
     above = torch.maximum(torch.maximum(offsets[0], offsets[1]), offsets[2]).clamp_min(1e-6)
     below = torch.minimum(torch.minimum(offsets[0], offsets[1]), offsets[2]).clamp_max(-1e-6).neg_()
     shrink = torch.minimum((peak - y) / above, y / below).clamp_max(1.0)

@@ -14,7 +14,7 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
-from tinct.families.sampling import SamplingOptions, chosen_sampling, sampling_options
+from tinct.families.sampling import SamplingOptions, chosen_sampling, sampling_options, takes_hints
 from tinct.registry import discover
 
 discover(__name__)
@@ -35,4 +35,5 @@ __all__ = [
     "comparing",
     "generators_for",
     "sampling_options",
+    "takes_hints",
 ]

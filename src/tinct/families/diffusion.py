@@ -26,9 +26,11 @@ from tinct.diffusion import (
     ladder,
     sampler_options,
 )
+from tinct.diffusion.guidance import Guide
 from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
 from tinct.families.base import Colorizer, Model, samples_of_each, unit_gray
+from tinct.families.hinting import hint_guide
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
@@ -117,13 +119,14 @@ class DiffusionModel(Model):
         eta: float | None = None,
         temperature: float = 1.0,
         guidance: float = 1.0,
+        guide: Guide | None = None,
         with_start: bool = False,
     ) -> Iterator[Step]:
         """From alpha mean + sigma noise, a mean (B, C, h, w): from pure noise at a finite level, pictures would be pulled to 0.
 
         None means the model's default; `eta` is for samplers that have it; `temperature` scales the noise. `guidance` g goes
         from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
-        with g = 1 + w). `with_start`: see Diffusing.
+        with g = 1 + w). `guide` corrects the mean and every x_0 that the network gives. `with_start`: see Diffusing.
         """
         name = sampler or self.options.sampler
         options = sampler_options(name, {"eta": eta})
@@ -132,14 +135,18 @@ class DiffusionModel(Model):
         def fresh(like: Tensor) -> Tensor:
             return temperature * randn(generators, *like.shape[1:]).to(like)
 
+        def guided(x_0: Tensor, level: Level) -> Tensor:
+            return x_0 if guide is None else guide(x_0, level).clamp(-self.limit, self.limit)
+
         def denoise(x_t: Tensor, level: Level) -> Tensor:
             batched = level.batched(x_t)
             prediction = self.network(x_t, batched, features, labels)
             if guidance != 1:
                 without = self.network(x_t, batched, features)
                 prediction = without + guidance * (prediction - without)
-            return self.target.x_0(prediction, x_t, batched).clamp(-self.limit, self.limit)
+            return guided(self.target.x_0(prediction, x_t, batched).clamp(-self.limit, self.limit), level)
 
+        mean = guided(mean, levels[0])
         start = levels[0].alpha * mean + levels[0].sigma * fresh(mean)
         walked = SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
         return chain([Step(0, len(levels) - 1, start, mean)], walked) if with_start else walked
@@ -168,21 +175,28 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         eta: float | None = None,
         temperature: float = 1.0,
         labels: Tensor | None = None,
+        hints: Tensor | None = None,
         with_start: bool = False,
     ) -> Iterator[Step]:
-        """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head."""
+        """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head.
+
+        `hints` (B, 3, H, W), as large as the gray, are colours that are known: see `hint_guide`.
+        """
         if labels is not None and not self.options.classes:
             raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         labels = None if labels is None else labels.repeat_interleave(each)
-        features = repeated(self.network.encode(unit_gray(gray)), each)
+        features = self.network.encode(unit_gray(gray))
+        guide = None if hints is None else hint_guide(hints, gray, self.network.likeness(features), self.space)
+        features = repeated(features, each)
         mean = self.network.mean(features)
         if mean is None:
             h, w = (side // self.network.reduction for side in gray.shape[-2:])
             mean = gray.new_zeros(len(generators), self.space.channels, h, w)
         return self.walk(
             mean, features, labels, generators,
-            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, with_start=with_start,
+            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, guide=guide,
+            with_start=with_start,
         )  # fmt: skip
 
     def mean(self, gray: Tensor) -> Tensor | None:

@@ -42,3 +42,8 @@ def chosen_sampling(model: Colorizer | PictureGenerator, options: SamplingOption
         if key not in allowed:
             raise unknown(f"option of model {model.name}", key, allowed)
     return chosen
+
+
+def takes_hints(model: Colorizer) -> bool:
+    """Whether its `sample` can be told the colours of places: see `DiffusionColorizer.sample`."""
+    return "hints" in inspect.signature(model.sample).parameters

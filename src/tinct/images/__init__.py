@@ -3,7 +3,7 @@
 from tinct.images.kinds import FORMATS, checked_format, kind_of, suffixed
 from tinct.images.metadata import is_synthetic, provenance
 from tinct.images.picture import Picture, Samples
-from tinct.images.reading import MAX_MEGAPIXELS, probe, read, read_rgb, weighed
+from tinct.images.reading import MAX_MEGAPIXELS, probe, read, read_rgb, read_rgba, weighed
 from tinct.images.writing import target, write
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "provenance",
     "read",
     "read_rgb",
+    "read_rgba",
     "suffixed",
     "target",
     "weighed",

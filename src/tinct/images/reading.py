@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from tinct.errors import PictureError
 from tinct.images import deep, metadata, profiles
 from tinct.images.limits import collecting, unlimited
 from tinct.images.opening import Source, go_to, opened, page_numbers
@@ -48,6 +49,18 @@ def read_rgb(source: Source, *, name: str = "", max_megapixels: float = MAX_MEGA
             shown = image if samples is None else Image.fromarray(rounded(samples))
             orientation = 1 if image.format == "TIFF" else _exif(image, [])[1]
             return metadata.upright(np.array(_opaque(shown), np.uint8), orientation)
+
+
+def read_rgba(source: Source, *, name: str = "") -> Samples:
+    """Colours and alpha of a picture, uint8 (H, W, 4), upright. PictureError as in `read`, and for one without transparency."""
+    with decoding(name or (str(source) if isinstance(source, Path) else "picture")):
+        check_file(source)
+        with opened(source) as image:
+            check_size([image.size], MAX_MEGAPIXELS)
+            if not image.has_transparency_data:
+                raise PictureError("it has no transparency. Save it with an alpha channel, as RGBA PNG has")
+            orientation = 1 if image.format == "TIFF" else _exif(image, [])[1]
+            return metadata.upright(np.array(image.convert("RGBA"), np.uint8), orientation)
 
 
 def probe(source: Source, *, name: str = "", max_megapixels: float = MAX_MEGAPIXELS) -> tuple[int, int]:

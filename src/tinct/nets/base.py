@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tinct.level import Level
 from tinct.registry import Registry
@@ -29,6 +30,13 @@ class Denoiser(nn.Module):
     def mean(self, features: Features) -> Tensor | None:
         """The network's estimate of the mean of x_0, (B, C, h, w), if it has a head for it: sampling starts there."""
         return None
+
+    def likeness(self, features: Features) -> Tensor:
+        """What tells cells of x_t apart by colour, (B, F, h, w): exp(-d^2 / 2) of a colour is shared at distance d.
+
+        Without an encoder, it is the light of the photograph: 19 levels are a distance of 1.
+        """
+        return F.avg_pool2d(features[0], self.reduction) / 0.15
 
     def summary(self, features: Features) -> Tensor:
         """What the encoder knows of the picture as a whole, (B, summary_width)."""

@@ -2,6 +2,8 @@
 
 from tinct.photo.candidates import Candidates, candidates
 from tinct.photo.colouring import PhotoOptions, colour, colour_batch
+from tinct.photo.hinted import colour_hinted
+from tinct.photo.hints import Hint, Hints, hint, hints_in_file, mask_of
 from tinct.photo.jobs import Job, Plan, plan
 from tinct.photo.runs import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work, run
 from tinct.photo.states import Canvas, kept, walk
@@ -14,6 +16,8 @@ __all__ = [
     "Done",
     "Extra",
     "Failed",
+    "Hint",
+    "Hints",
     "Job",
     "PhotoOptions",
     "Plan",
@@ -25,11 +29,15 @@ __all__ = [
     "candidates",
     "colour",
     "colour_batch",
+    "colour_hinted",
     "coloured",
     "coloured_image",
     "colouring",
     "graying",
+    "hint",
+    "hints_in_file",
     "kept",
+    "mask_of",
     "plan",
     "run",
     "walk",

@@ -134,15 +134,18 @@ def _cubic(long: int, short: int) -> Tensor:
 
 
 @torch.inference_mode()
-def drawn_chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions) -> Tensor:
-    """Chroma (B, draws, 2, h, w), in levels and on the CPU, for working pictures (B, 1, H, W). WeightsError if not finite."""
+def drawn_chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions, **more: Tensor) -> Tensor:
+    """Chroma (B, draws, 2, h, w), in levels and on the CPU, for working pictures (B, 1, H, W). WeightsError if not finite.
+
+    `more` is what the model's `sample` is told besides the options.
+    """
     draws, device = options.draws or model.draws, next(model.parameters()).device
     gray, share = seen.to(device), max(1, _BATCH_PIXELS // seen.numel())
     parts = []
     for first in range(0, draws, share):
         some = range(first, min(first + share, draws))
         generators = generators_for([draw_seed(seed, draw) for seed in seeds for draw in some])
-        for step in model.sample(gray, generators=generators, **sampling(model, options)):
+        for step in model.sample(gray, generators=generators, **sampling(model, options), **more):
             x_0 = step.x_0
         part = model.cbcr(x_0, gray.repeat_interleave(len(some), dim=0)).float().cpu()
         parts.append(part.view(len(seen), len(some), *part.shape[1:]))

@@ -16,6 +16,8 @@ from tinct.images import MAX_MEGAPIXELS, Picture, Samples, provenance, read
 from tinct.photo import extras
 from tinct.photo.candidates import as_image, candidates, check_samples
 from tinct.photo.colouring import PhotoOptions, colour_batch, one_colouring
+from tinct.photo.hinted import check_hints, hinted
+from tinct.photo.hints import Hints
 from tinct.photo.memory import within_memory
 from tinct.photo.preview import check_preview, previewed
 from tinct.photo.runs import Result, Work
@@ -28,6 +30,7 @@ def colouring(
     model: Colorizer,
     options: PhotoOptions,
     *,
+    hints: Hints | None = None,
     samples: int | None = None,
     preview: bool = False,
     quality: int = 95,
@@ -37,11 +40,13 @@ def colouring(
     """Colours photographs. Pictures in colour are left alone, unless `force`.
 
     With `samples`, each gets so many candidates beside it, their sheet and their uncertainty; a `preview` is the mean colour.
+    With `hints` there should be one photograph.
     """
     seed = None if preview else options.seed
     how = {**asdict(options), "samples": samples, "preview": preview, "quality": quality}
+    how |= hints.settings() if hints else {}
     return Work(
-        make=_maker(model, options, samples, preview),
+        make=_maker(model, options, hints, samples, preview),
         settings={"model": model.name, "weights": model.header.get("sha256"), **how},
         facts={"model": model.name, "seed": seed, "version": __version__},
         note=provenance(__version__, model.name, seed),
@@ -54,8 +59,13 @@ def colouring(
 IN_COLOUR = "in colour already; --force colours them too"
 
 
-def _maker(model: Colorizer, options: PhotoOptions, samples: int | None, preview: bool) -> Callable[[Picture], Result]:
-    """One of the three ways to colour; ConfigError for options that don't go together."""
+def _maker(
+    model: Colorizer, options: PhotoOptions, hints: Hints | None, samples: int | None, preview: bool
+) -> Callable[[Picture], Result]:
+    """One of the four ways to colour; ConfigError for options that don't go together."""
+    if hints:
+        check_hints(model, samples=samples, preview=preview)
+        return lambda picture: Result(*hinted(model, picture, options, hints))
     if preview and samples:
         raise ConfigError(
             f"samples = {samples}: a preview is the mean colour, of which nothing is sampled. Say only one"
@@ -111,10 +121,13 @@ def _coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Colo
 
 
 def coloured_image(
-    model: Colorizer, photo: Any, *, preview: bool = False, **options: Any
+    model: Colorizer, photo: Any, *, hints: Hints | None = None, preview: bool = False, **options: Any
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """A photograph (path, bytes or PIL image) as an 8-bit RGB or RGBA image with its profile, and notes for the user."""
-    picture = read(photo).first_page().in_8_bit()
-    way = previewed if preview else coloured
-    (first, *_), notes = way(model, picture, from_dict(PhotoOptions, options))
+    picture, chosen = read(photo).first_page().in_8_bit(), from_dict(PhotoOptions, options)
+    if hints:
+        check_hints(model, preview=preview)
+        (first, *_), notes = hinted(model, picture, chosen, hints)
+    else:
+        (first, *_), notes = (previewed if preview else coloured)(model, picture, chosen)
     return as_image(first, picture), (*picture.notes, *notes)

@@ -1,0 +1,106 @@
+"""Closed form: for Gaussian data the guide of known cells is the conditional mean."""
+
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from tinct.diffusion import CLEAN, SAMPLERS, Level, Schedule, ladder
+from tinct.diffusion.guidance import kriging, replacement
+
+SHAPE, CELLS = (4, 5), torch.tensor([2, 9, 17])
+N = SHAPE[0] * SHAPE[1]
+
+
+def gaussian(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean (2, N) and covariance (N, N) of two channels, and what is known of them, (k, 2); float64."""
+    generator = torch.Generator().manual_seed(seed)
+    root = torch.randn(N, N, generator=generator, dtype=torch.float64) / N**0.5
+    mean, known = torch.randn(2, N, generator=generator).double(), torch.randn(len(CELLS), 2, generator=generator)
+    return mean, root @ root.T + 0.1 * torch.eye(N, dtype=torch.float64), known.double()
+
+
+def conditional_mean(mean: Tensor, covariance: Tensor, known: Tensor, deviation: float) -> Tensor:
+    """E[x | A x + t n = h] by the other form, of precisions: (C^-1 + A'A / t^2)^-1 (C^-1 mu + A'h / t^2)."""
+    picks = torch.zeros(len(CELLS), N, dtype=torch.float64)
+    picks[torch.arange(len(CELLS)), CELLS] = 1
+    precision = torch.linalg.inv(covariance)
+    told = precision @ mean.T + picks.T @ known / deviation**2
+    return torch.linalg.solve(precision + picks.T @ picks / deviation**2, told).T
+
+
+def guided(x_0: Tensor, covariance: Tensor, known: Tensor, **options: float) -> Tensor:
+    guide = kriging(covariance[:, CELLS], CELLS, known, **options)
+    return guide(x_0.view(-1, 2, *SHAPE), CLEAN).flatten(2)
+
+
+def test_kriging_is_the_conditional_mean():
+    for seed in range(3):
+        mean, covariance, known = gaussian(seed)
+        for deviation in (0.03, 0.5):
+            wanted = conditional_mean(mean, covariance, known, deviation)
+            assert_close(guided(mean, covariance, known, deviation=deviation)[0], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_known_for_sure_is_exact():
+    mean, covariance, known = gaussian()
+    sure = guided(mean, covariance, known, deviation=0.0)[0]
+    assert_close(sure[:, CELLS].T, known, rtol=0, atol=1e-12)
+    assert_close(sure, conditional_mean(mean, covariance, known, 1e-5), rtol=1e-6, atol=1e-6)
+
+
+def test_with_the_exact_posterior_it_is_the_mean_of_both_what_is_seen_and_what_is_known():
+    """x_t and h together say no more than h says after x_t (Kalman 1960): C is then the covariance that x_t leaves."""
+    mean, covariance, known = gaussian()
+    level = Level(0.0, 0.8, 0.6)
+    x_t = torch.randn(2, N, generator=torch.Generator().manual_seed(3)).double()
+    gain = (
+        level.alpha
+        * covariance
+        @ torch.linalg.inv(level.alpha**2 * covariance + level.sigma**2 * torch.eye(N).double())
+    )
+    seen, left = mean + (x_t - level.alpha * mean) @ gain.T, covariance - level.alpha * gain @ covariance
+    both = torch.cat([level.alpha * torch.eye(N).double(), torch.eye(N).double()[CELLS]])
+    noise = torch.tensor([level.sigma**2] * N + [0.2**2] * len(CELLS), dtype=torch.float64).diag()
+    told = torch.cat([x_t, known.T], dim=1) - mean @ both.T
+    wanted = mean + told @ torch.linalg.inv(both @ covariance @ both.T + noise) @ both @ covariance
+    assert_close(guided(seen, left, known, deviation=0.2)[0], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_cells_without_covariance_stay_as_they_are():
+    mean, covariance, known = gaussian()
+    covariance[10:16] = 0
+    assert torch.equal(guided(mean, covariance, known)[0, :, 10:16], mean[:, 10:16])
+
+
+def test_draws_are_guided_each_for_itself():
+    _, covariance, known = gaussian()
+    draws = torch.randn(3, 2, N, generator=torch.Generator().manual_seed(5)).double()
+    together = guided(draws, covariance, known)
+    for draw, part in zip(draws, together, strict=True):
+        assert_close(part, guided(draw, covariance, known)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_replacement_changes_known_cells_alone():
+    mean, _, known = gaussian()
+    x_0 = mean.view(1, 2, *SHAPE)
+    replaced = replacement(CELLS, known)(x_0, CLEAN).flatten(2)[0]
+    assert torch.equal(replaced[:, CELLS].T, known)
+    others = [cell for cell in range(N) if cell not in CELLS.tolist()]
+    assert torch.equal(replaced[:, others], mean[:, others])
+    assert torch.equal(x_0.flatten(2)[0], mean)  # its argument stays
+
+
+def test_every_sampler_ends_in_what_is_known():
+    """Whatever the network says: with the guide inside `denoise`, the last state has the known cells."""
+    mean, covariance, known = gaussian()
+    spread, exact = kriging(covariance[:, CELLS], CELLS, known), replacement(CELLS, known)
+    start = torch.randn(1, 2, *SHAPE, generator=torch.Generator().manual_seed(7)).double()
+
+    def denoise(x_t: Tensor, level: Level) -> Tensor:
+        return exact(spread(0.3 * x_t + mean.view(1, 2, *SHAPE), level), level)
+
+    for name in SAMPLERS:
+        *_, last = SAMPLERS[name](
+            denoise, start, ladder(Schedule.named("cosine", 100), "uniform", 7), randn=torch.ones_like
+        )
+        assert_close(last.x_t.flatten(2)[0][:, CELLS].T, known, rtol=0, atol=1e-12)
