@@ -150,7 +150,7 @@ def test_a_folder_of_200_with_20_kinds_of_broken_files(
 
 def test_several_workers_give_what_one_after_the_other_gives(untrained: str, tmp_path: Path) -> None:
     album = written(tmp_path / "album", dict(good(number) for number in range(24)) | {"cut.png": PNG[:-200]})
-    for workers in (0, 1, 4):
+    for workers in (0, 4):
         assert (
             run(
                 "colorize",
@@ -168,7 +168,7 @@ def test_several_workers_give_what_one_after_the_other_gives(untrained: str, tmp
         )
     first = files(tmp_path / "0")
     assert len(first) == 24
-    assert first == files(tmp_path / "1") == files(tmp_path / "4")
+    assert first == files(tmp_path / "4")
 
 
 # --- dry runs -----------------------------------------------------------------------------------------------------------

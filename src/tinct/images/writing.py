@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -116,10 +116,10 @@ def _save(frames: list[Samples], path: Path, picture: Picture, kind: Kind, note:
                     "minimize_size": False, "kmin": 0, "kmax": 0}  # fmt: skip
     if kind.writer == "JPEG":  # written through the file's number, which does not keep the interpreter from the model
         images[0].save(path, kind.writer, **options)
-        return _check_end(path)
+        _check_end(path)
+        return
     with path.open("w+b") as file:
-        images[0].save(_Buffered(file), kind.writer, **options)
-    return None
+        images[0].save(cast(IO[bytes], _Buffered(file)), kind.writer, **options)
 
 
 def _check_end(path: Path) -> None:
