@@ -117,7 +117,7 @@ def _row(
 
 def _difference(first: Samples, second: Samples) -> Plane:
     """CIEDE2000 of each pixel."""
-    difference: Plane = deltaE_ciede2000(rgb2lab(first), rgb2lab(second))
+    difference: Plane = deltaE_ciede2000(rgb2lab(first), rgb2lab(second))  # type: ignore[no-untyped-call]
     return difference
 
 

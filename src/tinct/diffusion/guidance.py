@@ -29,7 +29,8 @@ def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: flo
 
     def guide(x_0: Tensor, level: Level) -> Tensor:
         flat = x_0.flatten(2)  # (B, C, N)
-        return (flat + (values.T - flat[..., cells]) @ gain).view_as(x_0)
+        guided: Tensor = (flat + (values.T - flat[..., cells]) @ gain).view_as(x_0)
+        return guided
 
     return guide
 

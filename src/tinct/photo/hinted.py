@@ -91,8 +91,8 @@ def refined(chroma: Tensor, placed: Placed) -> Tensor:
     What they lacked is added around them too, ever less, by a cubic, up to one cell of the old grid from the nearest of them.
     """
     coarse = (chroma.shape[1], chroma.shape[2])
-    fine = tuple(min(_FINER * cells, pixels) for cells, pixels in zip(coarse, placed.shape, strict=True))
-    planes = [Image.fromarray(plane.numpy()).resize(fine[::-1], Image.Resampling.BICUBIC) for plane in chroma]
+    fine = (min(_FINER * coarse[0], placed.shape[0]), min(_FINER * coarse[1], placed.shape[1]))
+    planes = [Image.fromarray(plane.numpy()).resize((fine[1], fine[0]), Image.Resampling.BICUBIC) for plane in chroma]
     up, hinted = np.stack([np.asarray(plane) for plane in planes]), placed.grid(fine).numpy()
     distance, (rows, columns) = ndimage.distance_transform_edt(hinted[2] == 0, return_indices=True)
     flat = 0.0 if fine == placed.shape else 1.5  # cells that stay whole: bicubic to the pixels looks so far
