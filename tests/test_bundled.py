@@ -1,4 +1,4 @@
-"""The bundled model, right after install and offline."""
+"""The bundled models, right after install and offline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 import tinct
 from tinct import zoo
+from tinct.families import Classifier
 from tinct.metrics import Measure
 
 
@@ -45,3 +46,36 @@ def test_two_seeds_are_two_colourings(scan: Image.Image) -> None:
     first, again, other = (np.asarray(tinct.colorize(scan, seed=seed), dtype=int) for seed in (0, 0, 1))
     assert (first == again).all()
     assert np.abs(first - other).mean() > 1  # levels
+
+
+@pytest.fixture(scope="module")
+def judge() -> Classifier:
+    return zoo.classifier(zoo.load("digit-classifier"))
+
+
+def odds(judge: Classifier, pictures: list[Image.Image]) -> torch.Tensor:
+    rgb = torch.from_numpy(np.stack([np.array(picture) for picture in pictures])).permute(0, 3, 1, 2)
+    return judge.scores(rgb).softmax(dim=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "megabytes"), [("digits", "generation", 5.0), ("digit-classifier", "classifier", 0.5)]
+)
+def test_the_models_of_digits_are_small_and_say_what_they_are(name: str, family: str, megabytes: float) -> None:
+    path = zoo.available()[name]
+    assert path.stat().st_size <= megabytes * 1e6
+    header = zoo.load(name).header
+    assert header["family"] == family
+    assert {"data", "licence", "pictures_seen", "sha256", "version"} <= header.keys()
+    assert path.with_suffix(".md").read_text(encoding="utf-8").startswith(f"# {name}")
+
+
+def test_digits_are_made_that_a_classifier_reads(judge: Classifier) -> None:
+    found = odds(judge, tinct.generate(100, steps=10))
+    assert (found.amax(dim=1) > 0.9).float().mean() >= 0.9
+    assert len(set(found.argmax(dim=1).tolist())) == 10
+
+
+def test_a_digit_is_made_on_request(judge: Classifier) -> None:
+    for digit in (3, 7):
+        assert (odds(judge, tinct.generate(20, label=digit, steps=10)).argmax(dim=1) == digit).sum() >= 18
