@@ -197,11 +197,11 @@ def test_a_larger_budget_goes_on_and_anything_else_is_refused(compared, capsys):
 
 def test_a_budget_of_cpu_time_and_a_recipe_for_all(toy):
     (toy / "mine.toml").write_text("[model]\nspace = 'lab'\n[training]\nepochs = 3\n")
-    assert train(*TWO, "--budget-cpu-minutes", 0.005, "--recipe", toy / "mine.toml") == 0
+    assert train(*TWO, "--budget-cpu-minutes", 0.05, "--recipe", toy / "mine.toml") == 0
     assert {about["space"] for about in result(toy)["models"].values()} == {"lab"}
     assert len(read_json(toy / "models" / "toy-unet" / "training_history.json")) > 3
     for about in result(toy)["models"].values():
-        assert about["of a budget of"] == "0.005 CPU minutes"
+        assert about["of a budget of"] == "0.05 CPU minutes"
 
 
 def test_killed_in_the_middle_and_started_again(toy):

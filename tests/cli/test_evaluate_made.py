@@ -195,7 +195,6 @@ def others(place, untrained) -> dict[str, str]:
         (["--model", "dots", "--stats", "data:dots"], 1, "inception-2048 is not available"),
         (["--model", "dots", "--stats", "data:spots", "--extractor", "judge"], 1, "spots: no such prepared set"),
         (["--model", "dots", "--stats", "old.npz", "--extractor", "judge"], 1, "old.npz: statistics of different features"),
-        (["--model", "dots", "--stats", "data:dots", "--extractor", "judge", "--guidance", "2"], 1, "guidance = 2"),
         (["--model", "dots", "--stats", "data:dots", "--extractor", "judge", "--class", "4"], 1, "class = 4"),
         (["--model", "dots", "--stats", "data:dots", "--extractor", "LARGE"], 1, "classifier large, 128 features sees 32"),
         (["--model", "dots", "--stats", "data:dots", "--extractor", "dots"], 1, "the model 'dots' tells no pictures apart"),
