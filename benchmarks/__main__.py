@@ -15,6 +15,7 @@ BENCHMARKS = (
     "metrics",
     "evaluate_photo",
     "uncertainty",
+    "hints",
 )
 
 
