@@ -9,6 +9,7 @@ BENCHMARKS = (
     "startup",
     "import_prepare",
     "photo",
+    "preview",
     "folder",
     "unet_step",
     "training_loop",

@@ -52,7 +52,7 @@ def colorize(
 
     `hints` are places with their colours: (x, y, "#rrggbb"), (x, y, "#rrggbb", radius), mappings of these names, or
     `tinct.photo.Hint`; pixels of the upright photograph, from its top left corner. Of a `hint_mask`, RGBA and as large as the
-    photograph, the opaque pixels are hints. A `preview` is the mean colour alone, in tens of milliseconds.
+    photograph, the opaque pixels are hints. A `preview` is the mean colour alone, by one pass of the network.
 
     The other options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
     saturation. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit photographs:
