@@ -116,7 +116,7 @@ def test_a_name_that_is_taken_can_be_cancelled_left_and_gone_back_to_an_epoch(tr
 
 def test_resume_from_the_latest_checkpoint_with_other_settings(trained):
     before = names(trained / "models" / "tiny")
-    plan, run, screen = answered("1", "tiny", "1", "4", "y", "n", *[""] * 4, "1e-4", *[""] * 9, "", "", "")
+    plan, run, screen = answered("1", "tiny", "1", "4", "y", "n", *[""] * 4, "1e-4", *[""] * 11, "", "", "")
     assert (plan.goes_on, plan.checkpoint, plan.data) == (True, None, "toy")
     assert plan.changes == ("training.epochs=4", "training.learning_rate=1e-4")
     assert (run.trainer.progress.epoch, run.config.training.epochs, run.rewound) == (3, (4,), False)
