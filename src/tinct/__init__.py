@@ -55,9 +55,9 @@ def colorize(
     photograph, the opaque pixels are hints. A `preview` is the mean colour alone, by one pass of the network.
 
     The other options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
-    saturation. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit photographs:
-    `tinct.photo.colour` keeps all 16). Raises PictureError for what can't be read and ConfigError for a hint that is none; warns
-    when memory forces a smaller working size.
+    saturation, stretch. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit
+    photographs: `tinct.photo.colour` keeps all 16). Raises PictureError for what can't be read and ConfigError for a hint that
+    is none; warns when memory forces a smaller working size.
     """
     import warnings
 

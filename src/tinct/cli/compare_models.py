@@ -25,7 +25,7 @@ from tinct.training.folder import CONFIG, stored_config
 from tinct.training.options import TrainingOptions
 
 SHEET_PICTURES = 12  # on the contact sheet, evenly spread over all
-_ANY = ("size", "seed", "saturation")  # options that every model has
+_ANY = ("size", "seed", "saturation", "stretch")  # options that every model has
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tinct.photo import PhotoOptions
 from tinct.training.folder import epoch_checkpoint, epoch_checkpoints, run_folder
 
 _OF_SAMPLING = (*(item.name for item in fields(SamplingOptions)), "draws", "size")
+_UNLESS_USUAL = ("saturation", "stretch")  # told where they are not their default
 
 
 class ListedPictures:
@@ -81,4 +82,5 @@ def sampling_of(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     own = {key: defaults.get(key, getattr(model.options, key, None)) for key in _OF_SAMPLING}
     given = {key: value for key, value in asdict(options).items() if value is not None}
     told = {key: value for key in _OF_SAMPLING if (value := given.get(key, own[key])) is not None}
-    return told if options.saturation == 1 else {**told, "saturation": options.saturation}
+    changed = {key: given[key] for key in _UNLESS_USUAL if given[key] != getattr(PhotoOptions, key)}
+    return {**told, **changed}

@@ -22,6 +22,7 @@ from tinct.photo.colouring import (
     medoid,
     one_colouring,
     reduced,
+    view,
     working_shape,
 )
 from tinct.photo.memory import within_memory
@@ -102,7 +103,7 @@ def _drawn(model: Colorizer, picture: Picture, options: PhotoOptions) -> Tensor:
     parts = []
     for gray in picture.grays:
         shape = working_shape(gray.shape, options.size or model.working_size, model.multiple)
-        seen = torch.from_numpy(reduced(gray, shape, picture.tone))[None, None]
+        seen = torch.from_numpy(view(gray, shape, picture.tone, stretch=options.stretch))[None, None]
         parts.append(drawn_chroma(model, seen, [options.seed], options))
     return torch.cat(parts)
 

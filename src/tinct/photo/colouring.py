@@ -24,6 +24,7 @@ from tinct.config import option
 from tinct.errors import ConfigError, WeightsError
 from tinct.families import Colorizer, SamplingOptions, chosen_sampling, generators_for
 from tinct.images import Samples
+from tinct.photo.prints import everywhere, inside, stretched, unframed
 
 Levels = npt.NDArray[np.float32]  # (h, w), gray levels 0..255
 LONGEST = 4.0  # times the short side: beyond it the working picture is squeezed, or a 1 x 5000 strip would not fit
@@ -41,6 +42,7 @@ class PhotoOptions(SamplingOptions):
     size: int | None = option(None, "short side of what the model sees, px (default: the model's)", low=16, high=2048)
     seed: int = option(0, "another seed is another colouring", low=0, high=2**63 - 1)
     saturation: float = option(1.0, "strength of the colours: 0 none, 1 the model's own", low=0.0, high=4.0)
+    stretch: bool = option(False, "show the model a faded photograph with its contrast stretched")
 
 
 def colour(
@@ -77,7 +79,7 @@ def colour_batch(
         count = max(1, _BATCH_PIXELS // (shape[0] * shape[1] * (options.draws or model.draws)))
         for start in range(0, len(indices), count):
             batch = indices[start : start + count]
-            seen = np.stack([reduced(grays[index], shape, tone) for index in batch])
+            seen = np.stack([view(grays[index], shape, tone, stretch=options.stretch) for index in batch])
             drawn = drawn_chroma(model, torch.from_numpy(seen)[:, None], [seeds[index] for index in batch], options)
             chroma = options.saturation * drawn[torch.arange(len(batch)), medoid(drawn)]
             results |= {index: full_size(grays[index], part) for index, part in zip(batch, chroma, strict=True)}
@@ -91,6 +93,14 @@ def working_shape(shape: tuple[int, ...], size: int, multiple: int) -> tuple[int
     aspect = min(LONGEST, max(height, width) / min(height, width))
     long = multiple * round(short * aspect / multiple)
     return (short, long) if height <= width else (long, short)
+
+
+def view(
+    gray: Samples, shape: tuple[int, int], tone: npt.NDArray[np.float32] | None = None, *, stretch: bool = False
+) -> Levels:
+    """What the model sees of a photograph, `reduced` to (h, w): no plain border, and its contrast stretched if that is wanted."""
+    levels = reduced(unframed(gray), shape, tone)
+    return stretched(levels) if stretch else levels
 
 
 def reduced(gray: Samples, shape: tuple[int, int], tone: npt.NDArray[np.float32] | None = None) -> Levels:
@@ -109,11 +119,15 @@ def reduced(gray: Samples, shape: tuple[int, int], tone: npt.NDArray[np.float32]
     return (small if tone is None else np.interp(small, np.arange(256), tone)).astype(np.float32)
 
 
-def full_size(gray: Samples, chroma: Tensor) -> Samples:
-    """Colour (H, W, 3) of the photograph's luma and chroma (2, h, w) in 8-bit levels, brought up by bicubic in strips."""
+def full_size(gray: Samples, chroma: Tensor, *, gray_border: bool = True) -> Samples:
+    """Colour (H, W, 3) of the photograph's luma and chroma (2, h, w) in 8-bit levels, brought up by bicubic in strips.
+
+    A plain border around the picture stays gray, unless not `gray_border`.
+    """
     height, width = gray.shape
     peak = int(np.iinfo(gray.dtype).max)
-    wide = chroma * (peak / 255) @ _cubic(width, chroma.shape[2]).T  # (2, h, W)
+    rows_inside, columns_inside = map(torch.from_numpy, inside(gray) if gray_border else everywhere(gray.shape))
+    wide = chroma * (peak / 255) @ _cubic(width, chroma.shape[2]).T * columns_inside  # (2, h, W)
     down = _cubic(height, chroma.shape[1])  # (H, h)
     result = np.empty((height, width, 3), gray.dtype)
     rows = max(1, _STRIP_PIXELS // width)
@@ -122,7 +136,8 @@ def full_size(gray: Samples, chroma: Tensor) -> Samples:
         (used,) = torch.nonzero(band.any(dim=0), as_tuple=True)
         first, last = int(used[0]), int(used[-1]) + 1
         y = torch.from_numpy(gray[top : top + rows].astype(np.int32))[None]
-        rgb = compose(y, band[:, first:last] @ wide[:, first:last], peak)  # (3, rows, W)
+        weights = band[:, first:last] * rows_inside[top : top + rows, None]
+        rgb = compose(y, weights @ wide[:, first:last], peak)  # (3, rows, W)
         result[top : top + rows] = rgb.movedim(0, -1).numpy()
     return result
 

@@ -15,22 +15,29 @@ from tinct.errors import WeightsError
 from tinct.families import Colorizer, generators_for
 from tinct.figures import Rgb
 from tinct.images import Picture
-from tinct.photo.colouring import PhotoOptions, draw_seed, full_size, medoid, reduced, sampling, working_shape
+from tinct.photo.colouring import PhotoOptions, draw_seed, full_size, medoid, sampling, view, working_shape
 
 
 class Canvas:
     """A photograph as the ground that states stand on.
 
     `seen` is what the model sees of it, (1, 1, h, w) in levels, on the model's device; `gray` its luma (H, W), at most `side`
-    pixels long, which the states are shown on. `saturation` is that of PhotoOptions, of chroma that is joined to it.
+    pixels long, which the states are shown on. `saturation` and `stretch` are those of PhotoOptions.
     """
 
     def __init__(
-        self, model: Colorizer, picture: Picture, *, side: int, size: int | None = None, saturation: float = 1.0
+        self,
+        model: Colorizer,
+        picture: Picture,
+        *,
+        side: int,
+        size: int | None = None,
+        saturation: float = 1.0,
+        stretch: bool = False,
     ) -> None:
         picture = picture.in_8_bit()
         shape = working_shape(picture.gray.shape, size or model.working_size, model.multiple)
-        seen = torch.from_numpy(reduced(picture.gray, shape, picture.tone))[None, None]
+        seen = torch.from_numpy(view(picture.gray, shape, picture.tone, stretch=stretch))[None, None]
         self.saturation = saturation
         self.model, self.seen = model, seen.to(next(model.parameters()).device)
         self.gray = figures.reduced(picture.gray, side)
