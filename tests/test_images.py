@@ -161,11 +161,17 @@ def test_animations_become_animated_webp(format: str, size: int, tmp_path: Path)
         (np.dstack([data.camera()] * 3), False),
         ((data.camera()[..., None] * [1.0, 0.85, 0.65]).astype(np.uint8), False),  # sepia
         (np.dstack([data.camera() // 2 + 90, data.camera() // 2 + 60, 255 - data.camera() // 3]), False),  # toned
+        (
+            data.camera()[..., None] * (1 - np.linspace(0.4, 1.4, 512)[:, None] * [0, 0.1, 0.3]),
+            False,
+        ),  # yellowed unevenly
+        (data.camera()[::4, ::4, None] * [1.0, 0.85, 0.65], False),  # small: its JPEG has chroma of half the size
+        (0.5 * data.astronaut() + 0.5 * data.astronaut().mean(axis=2, keepdims=True), True),  # faded colours
     ],
 )
 def test_colour_is_told_from_tint(rgb: np.ndarray, expected: bool) -> None:
     assert read(encoded(Image.fromarray(rgb.astype(np.uint8)), "JPEG", quality=80)).in_colour is expected
-    assert read(png16(rgb.astype(np.uint16) * 257)).in_colour is expected
+    assert read(png16(rgb.astype(np.uint8).astype(np.uint16) * 257)).in_colour is expected
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

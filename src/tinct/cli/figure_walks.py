@@ -194,8 +194,9 @@ def _subjects(
 
 
 def _photograph(model: Colorizer, source: Source, options: PhotoOptions, side: int) -> _Subject:
-    picture, own = source.picture(), {"saturation": options.saturation, "stretch": options.stretch}
-    canvas = Canvas(model, picture, side=side, size=options.size, **own)
+    canvas = Canvas(
+        model, source.picture(), side=side, size=options.size, saturation=options.saturation, stretch=options.stretch
+    )
 
     def rows(steps: Sequence[Step]) -> list[Row]:
         draw = kept(canvas, steps[-1].x_0)

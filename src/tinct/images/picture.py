@@ -106,19 +106,28 @@ def _strip_rows(samples: Samples) -> int:
     return max(1, 2**19 // max(1, int(samples.shape[1])))
 
 
-# Root mean square, in levels, of the chroma that a cubic in luma leaves unexplained, on the picture reduced to about 64 px.
-# Sepia and toned prints reach 2.0 (15 scans looked at), the palest faded colour photograph 4.0; of 2,800 colour photographs
-# 96% lie above 2.5, and those below look gray (night, snow, toned).
-_COLOUR_LEFT = 2.5
+# Root mean square, in levels, of the chroma that a tint leaves unexplained, on the picture reduced to about 32 px: there the
+# coarser chroma of a JPEG no longer counts. Of 15 old scans that were looked at, sepia and toned prints reach 1.6, the palest
+# early colour photograph 3.0; docs/old-photographs.md has more.
+_COLOUR_LEFT = 2.25
 
 
 def in_colour(rgb: Image.Image) -> bool:
-    """Whether an RGB or RGBA picture has colour beyond a tint: chroma that is not a function of luma."""
-    small = rgb.reduce(max(1, min(rgb.size) // 64)).convert("RGB")
-    pixels = np.asarray(small, np.float32).reshape(-1, 3)
-    y = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    """Whether an RGB or RGBA picture has colour beyond a tint: chroma that does not follow from luma, evenly or drifting."""
+    small = rgb.reduce(max(1, min(rgb.size) // 32)).convert("RGB")
+    pixels = np.asarray(small, np.float64).reshape(-1, 3)
+    y = pixels @ np.array([0.299, 0.587, 0.114])
     chroma = np.stack([(pixels[:, 2] - y) / 1.772, (pixels[:, 0] - y) / 1.402], axis=1)
-    powers = np.stack([(y / 255) ** power for power in range(4)], axis=1)
-    tint, *_ = np.linalg.lstsq(powers, chroma, rcond=None)
-    left = chroma - powers @ tint
+    down, across = (place.ravel() for place in np.mgrid[-1 : 1 : small.height * 1j, -1 : 1 : small.width * 1j])
+    light = y / 255
+    tints = [
+        *(light**power for power in range(4)),
+        down,
+        across,
+        down * light,
+        across * light,
+    ]  # paper yellows unevenly
+    following = np.stack(tints, axis=1)
+    tint, *_ = np.linalg.lstsq(following, chroma, rcond=None)
+    left = chroma - following @ tint
     return bool(np.sqrt((left**2).sum(axis=1).mean()) > _COLOUR_LEFT)
