@@ -10,7 +10,7 @@ demo: .venv/base  ## grays and colours photographs with the bundled model, into 
 	$(BIN)/python examples/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: .venv/dev  ## the tests: some minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev  ## kill loops, load, the wheel
 	$(BIN)/python -m pytest -m slow --timeout 1800

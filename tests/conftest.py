@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 # Tiny networks only wait for each other's threads; subprocesses take it over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts what runs in its background deaf to Ctrl+C, which the tests send; subprocesses would be deaf too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HUES = np.array([[0.9, 0.45, 0.3], [0.3, 0.6, 0.9], [0.35, 0.8, 0.3], [0.85, 0.75, 0.35]])
 TINY = {

@@ -17,7 +17,7 @@ DEEP = np.asarray(COLOUR).astype(np.uint16) * 257 ^ np.arange(120, dtype=np.uint
 
 def encoded(image: Image.Image, format: str, **options: object) -> bytes:
     file = io.BytesIO()
-    image.save(file, format, **options)
+    image.copy().save(file, format, **options)  # a save leaves its settings on the image
     return file.getvalue()
 
 

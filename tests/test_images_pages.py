@@ -143,7 +143,7 @@ def test_all_pages_count_towards_the_limit() -> None:
 def test_several_pages_stay_a_tiff() -> None:
     deep, bits = (
         read(pages_of(DEEP, DEEP)),
-        read(encoded(GRAY.convert("1"), "TIFF", save_all=True, append_images=[GRAY])),
+        read(encoded(GRAY.convert("1"), "TIFF", save_all=True, append_images=[GRAY.copy()])),
     )
     for picture in (deep, bits):
         assert target(picture, Path("a.TIFF"))[0] == Path("a.TIFF")
