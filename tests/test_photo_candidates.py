@@ -60,6 +60,21 @@ def test_the_representative_is_what_a_colouring_of_as_many_draws_gives(model: Co
     assert (found.frames(found.representative)[0] == typical).all()
 
 
+def test_candidates_of_an_anchored_model_are_honest_samples() -> None:
+    network = {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 2}
+    model = built("splitdpm", network=network, anchor=1.5)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05)
+    found = candidates(model, Picture("", (GRAY,)), FAST, samples=3)
+    for index, seed in enumerate(found.seeds):
+        sample = colour(model, GRAY, seed=seed, options=PhotoOptions(steps=2, draws=1, anchor=0.0))
+        assert difference(found.frames(index)[0], sample) <= 1
+    anchored = candidates(model, Picture("", (GRAY,)), PhotoOptions(steps=2, seed=3, anchor=1.5), samples=2)
+    assert difference(anchored.frames(0)[0], found.frames(0)[0]) > 1
+    assert difference(anchored.frames(0)[0], colour(model, GRAY, options=PhotoOptions(steps=2, seed=3, draws=1))) <= 1
+
+
 def test_the_uncertainty_is_the_spread_of_the_chroma() -> None:
     """Two candidates with Cb 3 levels apart on the left, Cr 4 apart in one more corner: s = d / sqrt 2 for two values."""
     chroma = torch.zeros(1, 2, 2, 4, 4)
@@ -158,7 +173,7 @@ def test_a_preview_is_near_the_mean_of_many_candidates() -> None:
     model, picture = zoo.colorizer(zoo.load("photo")), Image.fromarray(data.chelsea()[::2, ::2]).convert("L")
     found = candidates(model, read(picture), samples=8)
     mean = Candidates(found.picture, found.chroma.mean(dim=1, keepdim=True), (0,), 0).frames(0)[0].astype(int)
-    preview = np.asarray(tinct.colorize(picture, model=model, preview=True), dtype=int)
+    preview = np.asarray(tinct.colorize(picture, model=model, preview=True, anchor=1.0), dtype=int)
     assert (np.asarray(Image.fromarray(preview.astype(np.uint8)).convert("L")) == np.asarray(picture)).all()
     near = np.abs(preview - mean).mean()
     assert near < min(np.abs(found.frames(index)[0] - mean).mean() for index in range(8))

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tinct.diffusion import CLEAN, SAMPLERS, Level, Schedule, ladder
-from tinct.diffusion.guidance import kriging, replacement
+from tinct.diffusion.guidance import coarse, in_turn, kriging, replacement
 
 SHAPE, CELLS = (4, 5), torch.tensor([2, 9, 17])
 N = SHAPE[0] * SHAPE[1]
@@ -104,3 +104,35 @@ def test_every_sampler_ends_in_what_is_known():
             denoise, start, ladder(Schedule.named("cosine", 100), "uniform", 7), randn=torch.ones_like
         )
         assert_close(last.x_t.flatten(2)[0][:, CELLS].T, known, rtol=0, atol=1e-12)
+
+
+def test_coarse_structure_is_the_goals_and_fine_structure_the_pictures_own():
+    """Closed form: what averages to nothing in each coarse cell stays as it is, an even colour becomes the goal's."""
+    fine = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 12)[None, None]  # (1, 1, 16, 24): 4 x 6 cells of 4 x 4
+    goal = torch.full((1, 1, 16, 24), 0.7)
+    assert_close(coarse(goal, 4)(fine - 0.2, CLEAN), fine + 0.7)
+    assert_close(coarse(goal + 3 * fine, 4)(fine - 0.2, CLEAN), fine + 0.7)  # of the goal, only the coarse counts
+    assert_close(coarse(goal + 3 * fine, 16)(fine - 0.2, CLEAN), 3 * fine + 0.7)  # each cell on its own: all of it
+
+
+def test_coarse_cells_are_square_whichever_side_is_the_short_one():
+    x_0, goal = torch.randn(2, 1, 3, 12, 30, generator=torch.Generator().manual_seed(1))
+    guided_wide = coarse(goal, 4)(x_0, CLEAN)
+    assert_close(coarse(goal.mT, 4)(x_0.mT, CLEAN).mT, guided_wide, rtol=1e-5, atol=1e-6)
+    lacking = torch.nn.functional.avg_pool2d(goal - x_0, 3)  # 4 x 10 cells of 3 x 3
+    wanted = x_0 + torch.nn.functional.interpolate(lacking, scale_factor=3, mode="bicubic")
+    assert_close(guided_wide, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_of_guides_in_turn_the_last_has_the_last_say():
+    one, other = (
+        replacement(torch.tensor([0]), torch.tensor([[1.0]])),
+        replacement(torch.tensor([0, 1]), torch.tensor([[2.0], [3.0]])),
+    )
+    x_0 = torch.zeros(1, 1, 1, 3)
+    both, only = in_turn(one, None, other), in_turn(None, one)
+    assert in_turn(None, None) is None
+    assert both(x_0, CLEAN).flatten().tolist() == [2, 3, 0]
+    assert only(x_0, CLEAN).flatten().tolist() == [1, 0, 0]
+    swapped = in_turn(other, one)
+    assert swapped(x_0, CLEAN).flatten().tolist() == [1, 3, 0]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tinct import weights, zoo
@@ -251,6 +252,32 @@ def test_the_walk_starts_at_the_mean_that_the_network_sees(rgb):
         mean = model.network.mean(model.network.encode(gray / 127.5 - 1))
     alpha = (1 + 80.0**2) ** -0.5
     assert_close(seen[0], alpha * mean, rtol=1e-3, atol=1e-6)
+
+
+def test_an_anchor_holds_the_coarse_colours_and_lets_the_fine_ones_be_sampled(rgb):
+    """At 8 x 8 cells, x_0 is the mean so many times as far from gray, of whatever seed; below, seeds differ as ever."""
+    model, gray = trembling(built("splitdpm")), F.interpolate(luma(rgb[:1]).float(), (32, 32))
+
+    def chroma(**options):
+        with torch.no_grad():
+            *_, last = model.sample(gray, generators=generators_for(range(6)), steps=3, **options)
+            return model.cbcr(last.x_0, gray)  # (6, 2, 16, 16)
+
+    held, free = chroma(anchor=1.5), chroma(anchor=0.0)
+    assert torch.equal(chroma(), held), "the default of the family"
+    coarse, coarse_free = F.avg_pool2d(held, 2), F.avg_pool2d(free, 2)
+    assert coarse.std(dim=0).mean() < 0.2 * coarse_free.std(dim=0).mean()
+    assert (held - free).abs().mean() > 1
+    fine = held - F.interpolate(coarse, scale_factor=2)
+    assert fine.std(dim=0).mean() > 0.5 * (free - F.interpolate(coarse_free, scale_factor=2)).std(dim=0).mean()
+    with torch.no_grad():
+        mean = model.cbcr(model.mean(gray), gray)
+    assert_close(held.mean(dim=(0, 2, 3)), 1.5 * mean.mean(dim=(0, 2, 3)), rtol=0.05, atol=0.5)
+
+
+def test_an_anchor_needs_a_mean(rgb):
+    with pytest.raises(ConfigError, match=r"anchor = 1\.5: 'unnamed' has no head for the mean colour"):
+        built("unetddim").sample(luma(rgb).float(), generators=generators_for(range(COUNT)), anchor=1.5)
 
 
 @pytest.mark.parametrize("name", COLORIZERS)

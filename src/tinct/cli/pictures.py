@@ -15,12 +15,12 @@ from tinct.cli.common import errors
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import ListedPicture
 from tinct.errors import DataError, WeightsError
-from tinct.families import Colorizer, SamplingOptions
+from tinct.families import Colorizer, ColouringOptions
 from tinct.images import Samples, read_rgb
 from tinct.photo import PhotoOptions
 from tinct.training.folder import epoch_checkpoint, epoch_checkpoints, run_folder
 
-_OF_SAMPLING = (*(item.name for item in fields(SamplingOptions)), "draws", "size")
+_OF_SAMPLING = (*(item.name for item in fields(ColouringOptions)), "draws", "size")
 _UNLESS_USUAL = ("saturation", "stretch")  # told where they are not their default
 
 

@@ -15,7 +15,7 @@ from tinct.evaluation.walks import Gathered, Point, Walk, alike
 from tinct.families import Colorizer
 from tinct.images import MAX_MEGAPIXELS, Samples
 from tinct.metrics import METRICS, Prepared
-from tinct.photo import PhotoOptions, colour_batch
+from tinct.photo import PhotoOptions, colour_batch, honest
 
 _ALIKE, _OF_SPREAD = 0.02, 0.05  # from the reference's metric and spread: the same quality
 
@@ -46,7 +46,7 @@ def _walked(
     model: Colorizer, walk: Walk, source: Source, ready: Prepared, protocol: Protocol, *, quiet: bool
 ) -> Gathered:
     """Colours all pictures by one walk, with a bar."""
-    options = PhotoOptions(sampler=walk.sampler, spacing=walk.spacing, steps=walk.steps, draws=1)
+    options = honest(model, PhotoOptions(sampler=walk.sampler, spacing=walk.spacing, steps=walk.steps, draws=1))
     gathered, pictures = Gathered(walk), source.open(quiet=quiet)
 
     def colour(grays: list[Samples], seeds: list[int]) -> list[Samples]:

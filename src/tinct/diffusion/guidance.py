@@ -7,9 +7,11 @@ C the covariance of cells.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tinct.level import Level
 
@@ -33,6 +35,32 @@ def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: flo
         return guided
 
     return guide
+
+
+def coarse(goal: Tensor, cells: int) -> Guide:
+    """Coarse structure is that of `goal` (B, C, h, w), fine structure the network's: x_0 + U D (goal - x_0).
+
+    D averages down to so many cells on the short side, U is bicubic: iterative latent variable refinement (Choi et al. 2021,
+    2108.02938, eq. 8), of the estimate x_0 instead of x_t, so that it takes no noise of its own.
+    """
+    h, w = goal.shape[-2:]
+    small = (max(1, round(cells * h / min(h, w))), max(1, round(cells * w / min(h, w))))
+
+    def guide(x_0: Tensor, level: Level) -> Tensor:
+        lacking = F.adaptive_avg_pool2d(goal - x_0, small)
+        return x_0 + F.interpolate(lacking, (h, w), mode="bicubic")
+
+    return guide
+
+
+def in_turn(*guides: Guide | None) -> Guide | None:
+    """All of them, one after the other, the last with the last say; None when there is none."""
+    there = [guide for guide in guides if guide is not None]
+
+    def guide(x_0: Tensor, level: Level) -> Tensor:
+        return reduce(lambda estimate, one: one(estimate, level), there, x_0)
+
+    return guide if there else None
 
 
 def replacement(cells: Tensor, values: Tensor) -> Guide:

@@ -14,7 +14,7 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
-from tinct.families.sampling import SamplingOptions, chosen_sampling, sampling_options, takes_hints
+from tinct.families.sampling import ColouringOptions, SamplingOptions, chosen_sampling, sampling_options, takes_hints
 from tinct.registry import discover
 
 discover(__name__)
@@ -24,6 +24,7 @@ __all__ = [
     "Batch",
     "Classifier",
     "Colorizer",
+    "ColouringOptions",
     "Comparing",
     "Diffusing",
     "Family",

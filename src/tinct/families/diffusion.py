@@ -26,13 +26,15 @@ from tinct.diffusion import (
     ladder,
     sampler_options,
 )
-from tinct.diffusion.guidance import Guide
+from tinct.diffusion.guidance import Guide, coarse, in_turn
 from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
 from tinct.families.base import Colorizer, Model, samples_of_each, unit_gray
 from tinct.families.hinting import hint_guide
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
+
+COARSE_CELLS = 8  # on the short side: what an anchor holds; 6 to 10 measure alike (docs/experiments.md)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class DiffusionOptions(WalkOptions):
     mean_weight: float = option(0.25, "weight of the mean head's loss, where the network has that head", low=0.0)
     category_weight: float = option(0.0, "weight of guessing the category, a help in training; 0 = off", low=0.0)
     draws: int = option(1, "a coloured picture is by default the medoid of so many samples", low=1)
+    anchor: float = option(0.0, "default strength of the mean colour that coarse colours follow; 0 = none", low=0.0)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class SplitOptions(DiffusionOptions):
     sampler: str = option("dpm++2m", "default sampler", choices=lambda: list(SAMPLERS))
     spacing: str = option("karras", "default spacing of the sampler's steps", choices=lambda: list(SPACINGS))
     steps: int = option(8, "default number of sampling steps", low=1)
-    draws: int = option(8, "a coloured picture is by default the medoid of so many samples", low=1)
+    draws: int = option(1, "a coloured picture is by default the medoid of so many samples", low=1)
+    anchor: float = option(1.5, "default strength of the mean colour that coarse colours follow; 0 = none", low=0.0)
 
 
 def repeated(features: Features, count: int) -> Features:
@@ -162,7 +166,7 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
     def __init__(self, options: DiffusionOptions) -> None:
         self.space = SPACES[options.space]
         super().__init__(options, self.space.channels, self.space.limit, given=1)
-        self.draws = options.draws
+        self.draws, self.anchor = options.draws, options.anchor
 
     def sample(  # type: ignore[override]  # its options are spelled out
         self,
@@ -174,12 +178,14 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         spacing: str | None = None,
         eta: float | None = None,
         temperature: float = 1.0,
+        anchor: float | None = None,
         labels: Tensor | None = None,
         hints: Tensor | None = None,
         with_start: bool = False,
     ) -> Iterator[Step]:
         """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head.
 
+        With an `anchor`, coarse colours are those of that mean, so many times as strong, and only the fine ones are sampled.
         `hints` (B, 3, H, W), as large as the gray, are colours that are known: see `hint_guide`.
         """
         if labels is not None and not self.options.classes:
@@ -187,17 +193,29 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         labels = None if labels is None else labels.repeat_interleave(each)
         features = self.network.encode(unit_gray(gray))
-        guide = None if hints is None else hint_guide(hints, gray, self.network.likeness(features), self.space)
+        hinted = None if hints is None else hint_guide(hints, gray, self.network.likeness(features), self.space)
         features = repeated(features, each)
         mean = self.network.mean(features)
+        anchored = self._anchored(gray.repeat_interleave(each, dim=0), mean, self.anchor if anchor is None else anchor)
         if mean is None:
             h, w = (side // self.network.reduction for side in gray.shape[-2:])
             mean = gray.new_zeros(len(generators), self.space.channels, h, w)
         return self.walk(
             mean, features, labels, generators,
-            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, guide=guide,
-            with_start=with_start,
+            steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature,
+            guide=in_turn(anchored, hinted), with_start=with_start,
         )  # fmt: skip
+
+    def _anchored(self, gray: Tensor, mean: Tensor | None, strength: float) -> Guide | None:
+        """Towards the mean colour (B, C, h, w), so many times as far from gray as it is."""
+        if not strength:
+            return None
+        if mean is None:
+            raise ConfigError(
+                f"anchor = {strength:g}: '{self.name}' has no head for the mean colour. Leave anchor away"
+            )
+        neutral = self.encode(gray.expand(-1, 3, -1, -1))
+        return coarse(neutral + strength * (mean - neutral), COARSE_CELLS)
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""

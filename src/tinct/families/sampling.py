@@ -27,16 +27,28 @@ class SamplingOptions:
     )
 
 
+@dataclass(frozen=True)
+class ColouringOptions(SamplingOptions):
+    """The same for colours on a photograph."""
+
+    anchor: float | None = option(
+        None,
+        "strength of the mean colour that coarse colours follow; 0 = they are sampled too (default: the model's)",
+        low=0.0,
+        high=4.0,
+    )
+
+
 def sampling_options(model: Colorizer | PictureGenerator) -> list[str]:
     """The options of sampling that the model has: none of them for one that colours in one step."""
     parameters = inspect.signature(model.sample).parameters.values()
     names = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    return [item.name for item in fields(SamplingOptions) if item.name in names]
+    return [item.name for item in fields(ColouringOptions) if item.name in names]
 
 
 def chosen_sampling(model: Colorizer | PictureGenerator, options: SamplingOptions) -> dict[str, Any]:
     """The sampling options that are set. One that the model does not have raises UnknownName."""
-    values = {item.name: getattr(options, item.name) for item in fields(SamplingOptions)}
+    values = {item.name: getattr(options, item.name, None) for item in fields(ColouringOptions)}
     chosen, allowed = {key: value for key, value in values.items() if value is not None}, sampling_options(model)
     for key in chosen:
         if key not in allowed:

@@ -1,7 +1,7 @@
 """Photographs in colour at full resolution: one, many, or a folder tree."""
 
 from tinct.photo.candidates import Candidates, candidates
-from tinct.photo.colouring import PhotoOptions, colour, colour_batch
+from tinct.photo.colouring import PhotoOptions, colour, colour_batch, honest
 from tinct.photo.hinted import colour_hinted
 from tinct.photo.hints import Hint, Hints, hint, hints_in_file, mask_of
 from tinct.photo.jobs import Job, Plan, plan
@@ -36,6 +36,7 @@ __all__ = [
     "graying",
     "hint",
     "hints_in_file",
+    "honest",
     "kept",
     "mask_of",
     "plan",

@@ -19,6 +19,7 @@ from tinct.photo.colouring import (
     draw_seed,
     drawn_chroma,
     full_size,
+    honest,
     medoid,
     one_colouring,
     reduced,
@@ -32,10 +33,11 @@ LEAST, MOST = 2, 64  # candidates
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Colourings of one photograph. Candidate k has `seeds[k]`, whatever their number: `colour` with it and draws=1 gives it too.
+    """Colourings of one photograph: samples, no anchor holds their coarse colours unless one was asked for.
 
+    Candidate k has `seeds[k]`, whatever their number: `colour` with it, draws=1 and the same anchor, 0, gives it too.
     `chroma` (F, N, 2, h, w) is theirs in levels at working resolution, N of each of the photograph's F frames;
-    `representative` is the index of the most typical one, whose picture `colour` with draws=N gives.
+    `representative` is the index of the most typical one, whose picture `colour` with draws=N and that anchor gives.
     """
 
     picture: Picture
@@ -79,7 +81,7 @@ def candidates(
     """So many colourings. ConfigError for a model that has but one; PictureError when memory suffices for none."""
     options = options or PhotoOptions()
     check_samples(model, options, samples)
-    sampled = replace(options, draws=samples)
+    sampled = replace(honest(model, options), draws=samples)
     chroma, notes = within_memory(model, picture, sampled, lambda chosen: _drawn(model, picture, chosen))
     seeds = tuple(draw_seed(options.seed, draw) for draw in range(samples))
     together = chroma.movedim(0, 1).flatten(1, 2)[None]  # (1, N, 2F, h, w): one choice for all frames

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from tinct.color import compose
 from tinct.config import option
 from tinct.errors import ConfigError, WeightsError
-from tinct.families import Colorizer, SamplingOptions, chosen_sampling, generators_for
+from tinct.families import Colorizer, ColouringOptions, chosen_sampling, generators_for
 from tinct.images import Samples
 from tinct.photo.prints import everywhere, inside, stretched, unframed
 
@@ -33,7 +33,7 @@ _STRIP_PIXELS = 2**19  # fastest of 2^17 to 2^20 on two cores, with the strip's 
 
 
 @dataclass(frozen=True)
-class PhotoOptions(SamplingOptions):
+class PhotoOptions(ColouringOptions):
     """How photographs are coloured; None is the model's own default."""
 
     draws: int | None = option(
@@ -188,6 +188,11 @@ def sampling(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     if not model.varies and (options.draws or 1) > 1:
         raise ConfigError(f"draws = {options.draws}: {one_colouring(model)}. Leave draws away")
     return chosen
+
+
+def honest(model: Colorizer, options: PhotoOptions) -> PhotoOptions:
+    """The options of samples whose coarse colours are sampled too, unless an anchor is asked for."""
+    return replace(options, anchor=0.0) if model.anchor and options.anchor is None else options
 
 
 def one_colouring(model: Colorizer) -> str:

@@ -12,7 +12,7 @@ from tinct.images import Picture, Samples
 from tinct.photo.colouring import PhotoOptions, full_size, view, working_shape
 from tinct.photo.memory import within_memory
 
-_TAKEN = ("size", "saturation", "stretch")  # the options that a colouring has without a sample
+_TAKEN = ("size", "saturation", "stretch", "anchor")  # the options that a colouring has without a sample
 
 
 def previewed(model: Colorizer, picture: Picture, options: PhotoOptions) -> tuple[list[Samples], tuple[str, ...]]:
@@ -46,4 +46,5 @@ def _mean_colour(model: Colorizer, picture: Picture, gray: Samples, options: Pho
     chroma = model.cbcr(mean, seen)[0].float().cpu()
     if not chroma.isfinite().all():
         raise WeightsError(f"model '{model.name}' gives no valid colours: its weights or its training went wrong")
-    return full_size(gray, options.saturation * chroma)
+    strength = (model.anchor if options.anchor is None else options.anchor) or 1.0
+    return full_size(gray, options.saturation * strength * chroma)
