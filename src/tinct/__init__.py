@@ -15,11 +15,21 @@ if typing.TYPE_CHECKING:
 
     from tinct.families import Colorizer, Model, PictureGenerator
     from tinct.photo import Candidates
+    from tinct.web.client import Client as Client
 
 __version__ = "0.1.0"
 
 # Read when torch is first imported: threads that spin while they wait slow a busy machine down many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def __getattr__(name: str) -> typing.Any:
+    """`tinct.Client` is loaded when it is first asked for."""
+    if name != "Client":
+        raise AttributeError(f"module 'tinct' has no attribute '{name}'")
+    from tinct.web.client import Client
+
+    return Client
 
 
 def load(name: str = "photo") -> Model:

@@ -52,6 +52,8 @@ class Leaf:
     default: Any
     help: str
     choices: tuple[str, ...] | None
+    low: float | None = None
+    high: float | None = None
 
 
 def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
@@ -64,7 +66,16 @@ def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
             continue
         choices = item.metadata.get("choices")
         names = tuple(choices()) if choices else None
-        yield Leaf(prefix + item.name, hints[item.name], _written(item, value), item.metadata.get("help", ""), names)
+        told = item.metadata
+        yield Leaf(
+            prefix + item.name,
+            hints[item.name],
+            _written(item, value),
+            told.get("help", ""),
+            names,
+            told.get("low"),
+            told.get("high"),
+        )
 
 
 def complete(config: C) -> C:

@@ -29,8 +29,12 @@ _NOTE = "tinct"  # the key of the text in a PNG that says how it was made
 class GenerateOptions(SamplingOptions):
     """How pictures are made; None is the model's own default."""
 
-    label: int | None = option(None, "class of the pictures, 0 on; without it each picture's is drawn", low=0)
-    guidance: float = option(1.0, "how far towards the class: 1 as learned, more = more typical, less varied", low=0.0)
+    label: int | None = option(
+        None, "class of the pictures, 0 on; without it each picture's is drawn", low=0, high=2**31 - 1
+    )
+    guidance: float = option(
+        1.0, "how far towards the class: 1 as learned, more = more typical, less varied", low=0.0, high=1000.0
+    )
     seed: int = option(0, "another seed makes other pictures", low=0)
 
 

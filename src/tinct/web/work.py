@@ -1,0 +1,344 @@
+"""What jobs do: colour photographs, or make pictures from noise, with models that stay loaded."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from tinct import figures, zoo
+from tinct.config import from_dict, option
+from tinct.devices import chosen_device
+from tinct.diffusion import Step
+from tinct.errors import ConfigError, DataError, OutputError, unknown
+from tinct.families import Colorizer, Model, PictureGenerator
+from tinct.figures import Rgb
+from tinct.generation import GenerateOptions, as_pictures, generate_into
+from tinct.images import FORMATS, Samples, kind_of, probe, read, target, write
+from tinct.photo import Hints, PhotoOptions, colouring, hint, mask_of
+from tinct.photo import Work as Colouring
+from tinct.photo.candidates import LEAST, MOST
+from tinct.photo.colouring import full_size
+from tinct.registry import Registry
+from tinct.web.jobs import Job, Progress, Result, Work
+from tinct.web.limits import Limits
+from tinct.web.watching import watched
+
+PREVIEW_SIDE, PREVIEW_PICTURES = 256, 16  # px at most of a photograph; pictures at most of those made from noise
+_WARM = 3  # models that stay loaded per worker
+
+O = TypeVar("O")  # noqa: E741 - options
+
+
+@dataclass(frozen=True)
+class ColorizeOptions(PhotoOptions):
+    """How photographs are coloured on request."""
+
+    model: str | None = option(None, "name of a model that colours (default: the server's)")
+    samples: int | None = option(
+        None, "so many candidates too, their sheet and a map of where they differ", low=LEAST, high=MOST
+    )
+    preview: bool = option(False, "the mean colour alone, without a sample: pale, in a fraction of the time")
+    hints: str | None = option(None, 'places whose colour is known: a JSON list of {"x", "y", "color", "radius"}')
+    format: str | None = option(
+        None, "kind of the files (default: that of each photograph).", choices=lambda: [*FORMATS]
+    )
+    quality: int = option(95, "of JPEG and AVIF; the other formats lose nothing", low=1, high=100)
+    force: bool = option(False, "colour pictures that are in colour already, too")
+
+
+@dataclass(frozen=True)
+class MakeOptions(GenerateOptions):
+    """How pictures are made from noise on request."""
+
+    model: str | None = option(None, "name of a model that makes pictures (default: digits)")
+    count: int = option(1, "how many pictures; more than one come in a ZIP", low=1)
+    sheet: bool = option(False, "all of them side by side on one picture")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was sent: where it lies, and its name, which is never used as a path."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of job: its options, what it does in words, and what makes its work of them, or raises ConfigError."""
+
+    options: type
+    help: str
+    prepare: Callable[[Any, Sequence[Upload], Upload | None, Limits], Work]
+    takes_photographs: bool = False
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+class Tools:
+    """What a worker has: its device, and the models that it used last, loaded on it."""
+
+    def __init__(self, device: str, models: Models) -> None:
+        self.device, self.models = chosen_device(device), models
+        self._loaded: OrderedDict[tuple[Path, int], Model] = OrderedDict()
+        zoo.colorizer(self.model(models.default))
+
+    def model(self, name: str) -> Model:
+        """The model of that name, loaded anew only when its file has changed."""
+        path = self.models.path(name)
+        key = path, path.stat().st_mtime_ns if path.exists() else 0
+        if key not in self._loaded:
+            self._loaded[key] = zoo.load(str(path)).to(self.device)
+            while len(self._loaded) > _WARM:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(key)
+        return self._loaded[key]
+
+
+class Models:
+    """The models that may be asked for, by name alone: those of the zoo, and the one that the server was started with."""
+
+    def __init__(self, default: str) -> None:
+        self._own = {} if default in zoo.available() else {_name(zoo.find(default)): zoo.find(default)}
+        self.default = next(iter(self._own), default)
+        self._described: dict[tuple[Path, int], dict[str, Any]] = {}
+
+    def names(self) -> dict[str, Path]:
+        """Every name with its file."""
+        return {**zoo.available(), **self._own}
+
+    def path(self, name: str) -> Path:
+        """The file of a name; UnknownName for every other text, paths too."""
+        names = self.names()
+        if name not in names:
+            raise unknown("model", name, names)
+        return names[name]
+
+    def described(self) -> list[dict[str, Any]]:
+        """What each model is and says of itself."""
+        return [self._description(name, path) for name, path in self.names().items()]
+
+    def _description(self, name: str, path: Path) -> dict[str, Any]:
+        key = path, path.stat().st_mtime_ns
+        if key not in self._described:
+            model = zoo.load(str(path))
+            self._described[key] = _facts(model, path)
+        return {"name": name, "default": name == self.default, **self._described[key]}
+
+
+def _facts(model: Model, path: Path) -> dict[str, Any]:
+    card = path.with_suffix(".md")
+    return {
+        "family": model.header.get("family"),
+        "colours": isinstance(model, Colorizer),
+        "generates": isinstance(model, PictureGenerator),
+        "classes": getattr(model, "classes", 0),
+        "bundled": path.parent == zoo.BUNDLED,
+        "licence": model.header.get("licence"),
+        "trained_on": model.header.get("data", {}).get("name"),
+        "card": card.read_text(encoding="utf-8") if path.parent == zoo.BUNDLED and card.is_file() else None,
+    }
+
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.stem == "best_model" else path.stem
+
+
+def colorize(options: ColorizeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
+    """The work of colouring: one photograph gives its picture, several or candidates a ZIP, whose manifest says what went wrong.
+
+    ConfigError and PictureError at once for what can be told before anything is decoded.
+    """
+    if not uploads:
+        raise ConfigError("no photograph: send at least one, as file")
+    if len(uploads) > limits.max_files:
+        raise ConfigError(f"{len(uploads)} photographs: at most {limits.max_files} go into one request")
+    hints = _hints(options.hints, mask)
+    if hints and len(uploads) > 1:
+        raise ConfigError(f"hints are for one photograph, not for {len(uploads)}")
+    if len(uploads) == 1:
+        probe(uploads[0].path, name=uploads[0].name, max_megapixels=limits.max_megapixels)
+    return lambda tools, job: _colorize(tools, job, options, uploads, hints, limits)
+
+
+def _hints(text: str | None, mask: Upload | None) -> Hints | None:
+    if not (text or mask):
+        return None
+    try:
+        values = json.loads(text) if text else []
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"hints: not JSON: {error}") from None
+    if not isinstance(values, list):
+        raise ConfigError('hints: expected a list: [{"x": 120, "y": 80, "color": "#c02020", "radius": 5}]')
+    return Hints([hint(value) for value in values], mask_of(mask.path) if mask else None)
+
+
+def _colorize(
+    tools: Tools, job: Job, options: ColorizeOptions, uploads: Sequence[Upload], hints: Hints | None, limits: Limits
+) -> Result:
+    model = zoo.colorizer(tools.model(options.model or tools.models.default))
+    watch = _Watch(job, len(uploads), lambda step, gray: _coloured(model, step, gray, options.saturation))
+    work = colouring(
+        watched(model, watch.see), _part(PhotoOptions, options), hints=hints, samples=options.samples,
+        preview=options.preview, quality=options.quality, force=options.force, max_megapixels=limits.max_megapixels,
+    )  # fmt: skip
+    out, made, entries = _folder(job), list[Path](), list[dict[str, Any]]()
+    for number, upload in enumerate(uploads, start=1):
+        watch.next_item()
+        try:
+            paths, notes = _one(work, upload, out / str(number), options.format)
+        except (DataError, OutputError) as error:
+            if len(uploads) == 1:
+                raise
+            entries.append({"source": upload.name, "status": "failed", "error": str(error)})
+            continue
+        made += paths
+        entries.append({"source": upload.name, "status": "done", "files": paths, "notes": notes})
+    if len(uploads) == 1 and len(made) == 1:
+        return _result(made[0], made[0].name, tuple(entries[0]["notes"]))
+    return _zipped(job, made, entries)
+
+
+def _one(work: Colouring, upload: Upload, out: Path, format: str | None) -> tuple[list[Path], list[str]]:
+    """The files of one photograph, as `tinct colorize` writes them, and notes for the user."""
+    picture = read(upload.path, name=upload.name, max_megapixels=work.max_megapixels)
+    if work.skip and (reason := work.skip(picture)):
+        raise DataError(f"{upload.name}: {reason.replace('--force', 'force=true')}")
+    path, picture = target(picture, out / upload.name, format)
+    result = work.make(picture)
+    write(result.frames, path, picture, note=work.note, quality=work.quality)
+    paths = [path]
+    for extra in result.extras:
+        paths.append(path.with_name(f"{path.stem}.{extra.label}{extra.suffix or path.suffix}"))
+        write(extra.make(), paths[-1], extra.picture, note=extra.note, quality=work.quality)
+    return paths, [*picture.notes, *result.notes]
+
+
+def _coloured(model: Colorizer, step: Step, gray: Tensor, saturation: float) -> Rgb:
+    """The first draw of the photograph as the model sees it now, small."""
+    chroma = saturation * model.cbcr(step.x_0[:1], gray[:1])[0].float().cpu()
+    levels: Samples = gray[0, 0].round().clamp(0, 255).byte().cpu().numpy()
+    return full_size(figures.reduced(levels, PREVIEW_SIDE), chroma.nan_to_num())
+
+
+def generate(options: MakeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
+    """The work of making pictures: one gives a PNG, several a ZIP of them, or all a sheet."""
+    if uploads or mask:
+        raise ConfigError("file: pictures are made from noise, of no photograph. Leave it away")
+    if options.count > limits.max_pictures:
+        raise ConfigError(f"count = {options.count}: must be at most {limits.max_pictures}")
+    return lambda tools, job: _generate(tools, job, options)
+
+
+def _generate(tools: Tools, job: Job, options: MakeOptions) -> Result:
+    model = zoo.generator(tools.model(options.model or "digits"))
+    watch = _Watch(job, 1, lambda step, _: _grid([*as_pictures(model, step.x_t[:PREVIEW_PICTURES])]))
+    watch.next_item()
+    chosen = _part(GenerateOptions, options)
+    made = list(generate_into(_folder(job), watched(model, watch.see), options.count, chosen))
+    paths = [one.path for one in made if one.path]
+    if options.sheet:
+        path = job.folder / "sheet.png"
+        figures.grid([one.picture for one in made], path, columns=math.ceil(math.sqrt(len(made))), scale=2)
+        paths = [path]
+    if len(paths) == 1:
+        return _result(paths[0], paths[0].name)
+    return _zipped(job, paths, [])
+
+
+def _grid(pictures: Sequence[Rgb]) -> Rgb:
+    """Side by side, without a gap."""
+    columns = math.ceil(math.sqrt(len(pictures)))
+    blank = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    cells = [*pictures, *blank]
+    return np.vstack([np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)])
+
+
+class _Watch:
+    """Counts the walks of a job's pictures and tells each step, with a preview where the job wants them."""
+
+    def __init__(self, job: Job, items: int, look: Callable[[Step, Any], Rgb]) -> None:
+        self.job, self.items, self.look = job, items, look
+        self.item = self.walk = 0
+
+    def next_item(self) -> None:
+        self.job.check()
+        self.item, self.walk = self.item + 1, 0
+
+    def see(self, step: Step, gray: Tensor | None) -> None:
+        self.walk += step.done <= 1
+        preview = _webp(self.look(step, gray)) if self.job.previews else None
+        self.job.tell(Progress(self.item, self.items, max(1, self.walk), step.done, step.total, preview))
+
+
+def _webp(picture: Rgb) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", quality=85, method=0)
+    return buffer.getvalue()
+
+
+def _zipped(job: Job, paths: Iterable[Path], entries: list[dict[str, Any]]) -> Result:
+    """The files in a ZIP, stored, as pictures are compressed already; with a manifest where there is something to tell."""
+    names, taken = dict[Path, str](), set[str]()
+    for path in paths:
+        names[path] = _free(path, taken)
+    archive = job.folder / "result.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path, name in names.items():
+            file.write(path, name)
+            path.unlink()
+        if entries:
+            listed = [{**entry, "files": [names[path] for path in entry.get("files", ())]} for entry in entries]
+            file.writestr("manifest.json", json.dumps(listed, indent=2, ensure_ascii=False))
+    if entries and not names:
+        raise DataError("; ".join(entry["error"] for entry in entries))
+    notes = [f"{entry['source']}: {note}" for entry in entries for note in entry.get("notes", ())]
+    notes += [entry["error"] for entry in entries if "error" in entry]
+    return _result(archive, "tinct.zip", tuple(notes))
+
+
+TASKS.add("colorize")(Task(ColorizeOptions, "colours photographs", colorize, takes_photographs=True))
+TASKS.add("generate")(Task(MakeOptions, "makes pictures from noise", generate))
+
+
+def _free(path: Path, taken: set[str]) -> str:
+    """The path's name, numbered when another has it; compared as file systems without capital letters do."""
+    name, number = path.name, 1
+    while name.lower() in taken:
+        number += 1
+        stem, dot, rest = path.name.partition(".")
+        name = f"{stem}-{number}{dot}{rest}"
+    taken.add(name.lower())
+    return name
+
+
+def _folder(job: Job) -> Path:
+    folder = job.folder / "out"
+    folder.mkdir()
+    return folder
+
+
+def _part(cls: type[O], options: Any) -> O:
+    """The options of the class that these are more than."""
+    return from_dict(cls, {item.name: getattr(options, item.name) for item in fields(cls)})  # type: ignore[arg-type]
+
+
+def _result(path: Path, name: str, notes: tuple[str, ...] = ()) -> Result:
+    kind = kind_of(path)
+    media_type = _MEDIA_TYPES.get(kind.writer, f"image/{kind.writer.lower()}") if kind else "application/zip"
+    return Result(path, name, media_type, path.stat().st_size, notes)
+
+
+_MEDIA_TYPES = {"JPEG2000": "image/jp2", "PPM": "image/x-portable-pixmap"}  # the others are called as they are written
