@@ -29,7 +29,7 @@ ONLY_IN = {
     "click": {"cli"},
     "rich": {"cli"},
     "accelerate": {"training"},
-    "fastapi": {"web"},
+    **{name: {"web"} for name in ("fastapi", "starlette", "uvicorn", "h11", "pydantic", "anyio", "python_multipart")},
     "gradio": {"web"},
     "safetensors": {"weights"},
 }

@@ -20,9 +20,9 @@ from tinct import __version__
 from tinct.config import from_dict
 from tinct.errors import TinctError
 from tinct.web import metrics
-from tinct.web.jobs import FINISHED, Engine, Job, Record
+from tinct.web.engine import Engine
+from tinct.web.jobs import FINISHED, Job, Record
 from tinct.web.problems import MEDIA_TYPE, Problem, Refused, plain_problem, problem_of
-from tinct.web.reference import described, reference
 from tinct.web.schemas import Health, JobDocument, ModelDocument, ProblemDocument, job_document, progress_document
 
 _HEARTBEAT = 15.0  # seconds without an event, after which a comment says that the connection lives
@@ -186,11 +186,15 @@ def _about(api: Api, app: FastAPI) -> APIRouter:
     @router.get("/api/v1/openapi.json", include_in_schema=False)
     async def openapi() -> JSONResponse:
         await api.ready()
+        from tinct.web.reference import described
+
         return JSONResponse(described(app))
 
     @router.get("/api/v1/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         await api.ready()
+        from tinct.web.reference import described, reference
+
         return HTMLResponse(reference(described(app)))
 
     return router

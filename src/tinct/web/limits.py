@@ -56,31 +56,36 @@ class Bounded:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = _Body(receive, self.limits, dict(scope["headers"]).get(b"content-length"))
-        await self.app(scope, body.receive, _Answer(send, body, self.limits).send)
+        headers = dict(scope["headers"])
+        body = _Body(receive, self.limits, headers.get(b"content-length"), b"transfer-encoding" in headers)
+        answer = _Answer(send, body, self.limits)
+        try:
+            await self.app(scope, body.receive, answer.send)
+        except Exception:
+            if not answer.given_up:
+                raise
 
 
 class _Body:
     """A request's body: TooLarge as soon as it says or is more than the limit, TooSlow when it hardly comes."""
 
-    def __init__(self, receive: Receive, limits: Limits, said: bytes | None) -> None:
+    def __init__(self, receive: Receive, limits: Limits, said: bytes | None, chunked: bool) -> None:
         self.inner, self.limits = receive, limits
         self.most = int(limits.max_megabytes * 1e6)
         self.said = int(said) if said and said.isdigit() else 0
-        self.received, self.whole = 0, False
-        self.started = time.monotonic()
+        self.received, self.whole = 0, not (self.said or chunked)
+        self.waited = 0.0  # seconds for the client: what the server does meanwhile is not its fault
 
     async def receive(self) -> Message:
         if self.whole:  # what is still to come is that the client goes
             return await self.inner()
         self._check(self.said)
-        until = self.started + self.limits.slow_seconds + self.received / SLOWEST
+        most, began = self.limits.slow_seconds + self.received / SLOWEST, time.monotonic()
         try:
-            message = await asyncio.wait_for(self.inner(), until - time.monotonic())
+            message = await asyncio.wait_for(self.inner(), most - self.waited)
         except TimeoutError:
-            raise TooSlow(
-                f"{self.received} bytes came in {time.monotonic() - self.started:.0f} s. Send faster"
-            ) from None
+            raise TooSlow(f"only {self.received} bytes came in {most:.0f} s. Send faster") from None
+        self.waited += time.monotonic() - began
         self.received += len(message.get("body", b""))
         self.whole = not message.get("more_body", False)
         self._check(self.received)
@@ -96,13 +101,14 @@ class _Answer:
     """A response: a client that does not take it in time is cut off; one that was not heard out is not kept alive."""
 
     def __init__(self, send: Send, body: _Body, limits: Limits) -> None:
-        self.inner, self.body, self.limits = send, body, limits
+        self.inner, self.body, self.limits, self.given_up = send, body, limits, False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and not self.body.whole and self._has_body:
+        if message["type"] == "http.response.start" and not self.body.whole:
             message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
-        await asyncio.wait_for(self.inner(message), self.limits.slow_seconds + len(message.get("body", b"")) / SLOWEST)
-
-    @property
-    def _has_body(self) -> bool:
-        return bool(self.body.said or self.body.received)
+        seconds = self.limits.slow_seconds + len(message.get("body", b"")) / SLOWEST
+        try:
+            await asyncio.wait_for(self.inner(message), seconds)
+        except TimeoutError:
+            self.given_up = True
+            raise

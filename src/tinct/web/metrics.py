@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from tinct import __version__
-from tinct.web.jobs import Engine
+from tinct.web.engine import Engine
 from tinct.web.limits import Asgi, Message, Receive, Send
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

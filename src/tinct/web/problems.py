@@ -51,9 +51,9 @@ _OF_ERRORS: Mapping[type[Exception], str] = {  # the first that fits
     TooSlow: "too-slow",
     QueueFull: "queue-full",
     NoSuchJob: "no-such-job",
+    Stopping: "stopping",
     Cancelled: "cancelled",
     TimeUp: "time-up",
-    Stopping: "stopping",
     DiskFull: "no-room",
 }
 

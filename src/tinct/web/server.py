@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import secrets
@@ -12,19 +13,21 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tinct.errors import ConfigError
 from tinct.web.api import build
-from tinct.web.jobs import Engine
+from tinct.web.engine import Engine
 from tinct.web.limits import Bounded, Limits
 from tinct.web.metrics import Counted
 from tinct.web.security import Guard, is_loopback
 
 if TYPE_CHECKING:
-    from tinct.web.work import Models, Tools
+    from tinct.web.models import Models, Tools
 
 _PATIENCE = 10  # seconds for answers under way when the server stops
 
@@ -55,7 +58,8 @@ class Toolbox:
         self._lock = threading.Lock()
 
     def __call__(self, device: str) -> Tools:
-        from tinct.web.work import Models, Tools
+        from tinct.web import work  # noqa: F401 - what jobs will need is loaded here
+        from tinct.web.models import Models, Tools
 
         with self._lock:
             if not self.models.done():
@@ -78,8 +82,9 @@ class Server:
         self.app = build(self.engine, toolbox.models)
         guarded = Guard(self.app, token=self.token, local=serving.local)
         self.app.state.api.counted = counted = Counted(Bounded(guarded, serving.limits))
+        protocol = type("Impatient", (_Impatient,), {"slow_seconds": serving.limits.slow_seconds})
         config = uvicorn.Config(
-            counted, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            counted, loop="asyncio", http=protocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=_PATIENCE, h11_max_incomplete_event_size=65536,
         )  # fmt: skip
         self._uvicorn = _Uvicorn(config, self.engine)
@@ -91,14 +96,48 @@ class Server:
             with _stopped_by_signals(self.stop):
                 self._uvicorn.run(sockets=[self._socket])
         finally:
-            self.engine.close()
-            self._socket.close()
+            self.close()
         if self.engine.ready.done() and (error := self.engine.ready.exception()):
             raise error
 
     def stop(self) -> None:
         """As Ctrl+C does it; from any thread."""
         self._uvicorn.should_exit = True
+
+    def close(self) -> None:
+        """Gives back what a server holds, run or not."""
+        self.engine.close()
+        self._socket.close()
+
+
+class _Impatient(H11Protocol):
+    """HTTP/1.1, of which a request's head too has to come in time: uvicorn itself only minds connections that are silent."""
+
+    slow_seconds: ClassVar[float]
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the one above
+        """Begins to wait for the first head."""
+        super().connection_made(transport)
+        self._look()
+
+    def data_received(self, data: bytes) -> None:
+        """Goes on waiting for the same head, or stops, when it is whole."""
+        super().data_received(data)
+        self._look()
+
+    def _look(self) -> None:
+        waits = self.conn.their_state is h11.IDLE
+        if waits and self._timer is None:
+            self._timer = self.loop.call_later(self.slow_seconds, self._give_up)
+        elif not waits and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -115,7 +154,7 @@ class _Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Ends every job, and with it every answer under way."""
-        self.engine.close(patience=0.0)
+        self.engine.stop()
         await super().shutdown(sockets)
 
 

@@ -1,13 +1,11 @@
-"""What jobs do: colour photographs, or make pictures from noise, with models that stay loaded."""
+"""What jobs do: colour photographs, or make pictures from noise, as a task that requests may name."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +16,12 @@ from torch import Tensor
 
 from tinct import figures, zoo
 from tinct.config import from_dict, option
-from tinct.devices import chosen_device
 from tinct.diffusion import Step
-from tinct.errors import ConfigError, DataError, OutputError, unknown
-from tinct.families import Colorizer, Model, PictureGenerator
+from tinct.errors import ConfigError, DataError, OutputError
+from tinct.families import Colorizer
 from tinct.figures import Rgb
 from tinct.generation import GenerateOptions, as_pictures, generate_into
-from tinct.images import FORMATS, Samples, kind_of, probe, read, target, write
+from tinct.images import FORMATS, Samples, probe, read, target, write
 from tinct.photo import Hints, PhotoOptions, colouring, hint, mask_of
 from tinct.photo import Work as Colouring
 from tinct.photo.candidates import LEAST, MOST
@@ -32,10 +29,11 @@ from tinct.photo.colouring import full_size
 from tinct.registry import Registry
 from tinct.web.jobs import Job, Progress, Result, Work
 from tinct.web.limits import Limits
+from tinct.web.models import Tools
+from tinct.web.results import result_of, zipped
 from tinct.web.watching import watched
 
 PREVIEW_SIDE, PREVIEW_PICTURES = 256, 16  # px at most of a photograph; pictures at most of those made from noise
-_WARM = 3  # models that stay loaded per worker
 
 O = TypeVar("O")  # noqa: E741 - options
 
@@ -87,75 +85,6 @@ class Task:
 TASKS: Registry[Task] = Registry("task")
 
 
-class Tools:
-    """What a worker has: its device, and the models that it used last, loaded on it."""
-
-    def __init__(self, device: str, models: Models) -> None:
-        self.device, self.models = chosen_device(device), models
-        self._loaded: OrderedDict[tuple[Path, int], Model] = OrderedDict()
-        zoo.colorizer(self.model(models.default))
-
-    def model(self, name: str) -> Model:
-        """The model of that name, loaded anew only when its file has changed."""
-        path = self.models.path(name)
-        key = path, path.stat().st_mtime_ns if path.exists() else 0
-        if key not in self._loaded:
-            self._loaded[key] = zoo.load(str(path)).to(self.device)
-            while len(self._loaded) > _WARM:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(key)
-        return self._loaded[key]
-
-
-class Models:
-    """The models that may be asked for, by name alone: those of the zoo, and the one that the server was started with."""
-
-    def __init__(self, default: str) -> None:
-        self._own = {} if default in zoo.available() else {_name(zoo.find(default)): zoo.find(default)}
-        self.default = next(iter(self._own), default)
-        self._described: dict[tuple[Path, int], dict[str, Any]] = {}
-
-    def names(self) -> dict[str, Path]:
-        """Every name with its file."""
-        return {**zoo.available(), **self._own}
-
-    def path(self, name: str) -> Path:
-        """The file of a name; UnknownName for every other text, paths too."""
-        names = self.names()
-        if name not in names:
-            raise unknown("model", name, names)
-        return names[name]
-
-    def described(self) -> list[dict[str, Any]]:
-        """What each model is and says of itself."""
-        return [self._description(name, path) for name, path in self.names().items()]
-
-    def _description(self, name: str, path: Path) -> dict[str, Any]:
-        key = path, path.stat().st_mtime_ns
-        if key not in self._described:
-            model = zoo.load(str(path))
-            self._described[key] = _facts(model, path)
-        return {"name": name, "default": name == self.default, **self._described[key]}
-
-
-def _facts(model: Model, path: Path) -> dict[str, Any]:
-    card = path.with_suffix(".md")
-    return {
-        "family": model.header.get("family"),
-        "colours": isinstance(model, Colorizer),
-        "generates": isinstance(model, PictureGenerator),
-        "classes": getattr(model, "classes", 0),
-        "bundled": path.parent == zoo.BUNDLED,
-        "licence": model.header.get("licence"),
-        "trained_on": model.header.get("data", {}).get("name"),
-        "card": card.read_text(encoding="utf-8") if path.parent == zoo.BUNDLED and card.is_file() else None,
-    }
-
-
-def _name(path: Path) -> str:
-    return path.parent.name if path.stem == "best_model" else path.stem
-
-
 def colorize(options: ColorizeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
     """The work of colouring: one photograph gives its picture, several or candidates a ZIP, whose manifest says what went wrong.
 
@@ -189,7 +118,8 @@ def _colorize(
     tools: Tools, job: Job, options: ColorizeOptions, uploads: Sequence[Upload], hints: Hints | None, limits: Limits
 ) -> Result:
     model = zoo.colorizer(tools.model(options.model or tools.models.default))
-    watch = _Watch(job, len(uploads), lambda step, gray: _coloured(model, step, gray, options.saturation))
+    shown = _Shown(model, options.saturation)
+    watch = _Watch(job, len(uploads), shown.look)
     work = colouring(
         watched(model, watch.see), _part(PhotoOptions, options), hints=hints, samples=options.samples,
         preview=options.preview, quality=options.quality, force=options.force, max_megapixels=limits.max_megapixels,
@@ -198,7 +128,7 @@ def _colorize(
     for number, upload in enumerate(uploads, start=1):
         watch.next_item()
         try:
-            paths, notes = _one(work, upload, out / str(number), options.format)
+            paths, notes = _one(work, upload, out / str(number), options.format, shown if job.previews else None)
         except (DataError, OutputError) as error:
             if len(uploads) == 1:
                 raise
@@ -207,16 +137,20 @@ def _colorize(
         made += paths
         entries.append({"source": upload.name, "status": "done", "files": paths, "notes": notes})
     if len(uploads) == 1 and len(made) == 1:
-        return _result(made[0], made[0].name, tuple(entries[0]["notes"]))
-    return _zipped(job, made, entries)
+        return result_of(made[0], made[0].name, tuple(entries[0]["notes"]))
+    return zipped(job, made, entries)
 
 
-def _one(work: Colouring, upload: Upload, out: Path, format: str | None) -> tuple[list[Path], list[str]]:
+def _one(
+    work: Colouring, upload: Upload, out: Path, format: str | None, shown: _Shown | None
+) -> tuple[list[Path], list[str]]:
     """The files of one photograph, as `tinct colorize` writes them, and notes for the user."""
     picture = read(upload.path, name=upload.name, max_megapixels=work.max_megapixels)
     if work.skip and (reason := work.skip(picture)):
         raise DataError(f"{upload.name}: {reason.replace('--force', 'force=true')}")
     path, picture = target(picture, out / upload.name, format)
+    if shown:
+        shown.gray = figures.reduced(picture.in_8_bit().gray, PREVIEW_SIDE)
     result = work.make(picture)
     write(result.frames, path, picture, note=work.note, quality=work.quality)
     paths = [path]
@@ -226,11 +160,17 @@ def _one(work: Colouring, upload: Upload, out: Path, format: str | None) -> tupl
     return paths, [*picture.notes, *result.notes]
 
 
-def _coloured(model: Colorizer, step: Step, gray: Tensor, saturation: float) -> Rgb:
-    """The first draw of the photograph as the model sees it now, small."""
-    chroma = saturation * model.cbcr(step.x_0[:1], gray[:1])[0].float().cpu()
-    levels: Samples = gray[0, 0].round().clamp(0, 255).byte().cpu().numpy()
-    return full_size(figures.reduced(levels, PREVIEW_SIDE), chroma.nan_to_num())
+class _Shown:
+    """The photograph that is being coloured, small, on which each step is shown: the first draw of its first frame."""
+
+    gray: Samples  # (h, w)
+
+    def __init__(self, model: Colorizer, saturation: float) -> None:
+        self.model, self.saturation = model, saturation
+
+    def look(self, step: Step, seen: Tensor) -> Rgb:
+        chroma = self.model.cbcr(step.x_0[:1], seen[:1])[0].float().cpu()
+        return full_size(self.gray, self.saturation * chroma.nan_to_num())
 
 
 def generate(options: MakeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
@@ -254,8 +194,8 @@ def _generate(tools: Tools, job: Job, options: MakeOptions) -> Result:
         figures.grid([one.picture for one in made], path, columns=math.ceil(math.sqrt(len(made))), scale=2)
         paths = [path]
     if len(paths) == 1:
-        return _result(paths[0], paths[0].name)
-    return _zipped(job, paths, [])
+        return result_of(paths[0], paths[0].name)
+    return zipped(job, paths, [])
 
 
 def _grid(pictures: Sequence[Rgb]) -> Rgb:
@@ -289,39 +229,8 @@ def _webp(picture: Rgb) -> bytes:
     return buffer.getvalue()
 
 
-def _zipped(job: Job, paths: Iterable[Path], entries: list[dict[str, Any]]) -> Result:
-    """The files in a ZIP, stored, as pictures are compressed already; with a manifest where there is something to tell."""
-    names, taken = dict[Path, str](), set[str]()
-    for path in paths:
-        names[path] = _free(path, taken)
-    archive = job.folder / "result.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        for path, name in names.items():
-            file.write(path, name)
-            path.unlink()
-        if entries:
-            listed = [{**entry, "files": [names[path] for path in entry.get("files", ())]} for entry in entries]
-            file.writestr("manifest.json", json.dumps(listed, indent=2, ensure_ascii=False))
-    if entries and not names:
-        raise DataError("; ".join(entry["error"] for entry in entries))
-    notes = [f"{entry['source']}: {note}" for entry in entries for note in entry.get("notes", ())]
-    notes += [entry["error"] for entry in entries if "error" in entry]
-    return _result(archive, "tinct.zip", tuple(notes))
-
-
 TASKS.add("colorize")(Task(ColorizeOptions, "colours photographs", colorize, takes_photographs=True))
 TASKS.add("generate")(Task(MakeOptions, "makes pictures from noise", generate))
-
-
-def _free(path: Path, taken: set[str]) -> str:
-    """The path's name, numbered when another has it; compared as file systems without capital letters do."""
-    name, number = path.name, 1
-    while name.lower() in taken:
-        number += 1
-        stem, dot, rest = path.name.partition(".")
-        name = f"{stem}-{number}{dot}{rest}"
-    taken.add(name.lower())
-    return name
 
 
 def _folder(job: Job) -> Path:
@@ -333,12 +242,3 @@ def _folder(job: Job) -> Path:
 def _part(cls: type[O], options: Any) -> O:
     """The options of the class that these are more than."""
     return from_dict(cls, {item.name: getattr(options, item.name) for item in fields(cls)})  # type: ignore[arg-type]
-
-
-def _result(path: Path, name: str, notes: tuple[str, ...] = ()) -> Result:
-    kind = kind_of(path)
-    media_type = _MEDIA_TYPES.get(kind.writer, f"image/{kind.writer.lower()}") if kind else "application/zip"
-    return Result(path, name, media_type, path.stat().st_size, notes)
-
-
-_MEDIA_TYPES = {"JPEG2000": "image/jp2", "PPM": "image/x-portable-pixmap"}  # the others are called as they are written
