@@ -259,6 +259,7 @@ def test_a_wrong_option_is_said(server: Served, photo: Path, options: dict[str, 
     [
         ("GET /nowhere HTTP/1.1", b"", 404, "Not Found"),
         ("DELETE /api/v1/models HTTP/1.1", b"", 405, "Method Not Allowed"),
+        ("POST /api/v1/jobs/none HTTP/1.1", b"", 405, "Method Not Allowed"),
         ("GET /api/v1/jobs/none HTTP/1.1", b"", 404, "no job 'none'"),
         ("POST /api/v1/colorize HTTP/1.1", b"", 422, "no photograph"),
         ("POST /api/v1/generate HTTP/1.1\r\nContent-Type: text/xml", b"<a/>", 415, "text/xml"),
@@ -278,6 +279,7 @@ def test_every_error_is_a_problem_document(server: Served, head: str, body: byte
     assert found == problem["status"] == status
     assert says in problem["detail"]
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers.get("allow") == {405: "DELETE, GET" if "jobs" in head else "GET"}.get(status)
     assert not any(name.startswith("access-control") for name in headers)
 
 

@@ -12,9 +12,11 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from tinct import __version__
 from tinct.config import from_dict
@@ -35,6 +37,7 @@ class Api:
     def __init__(self, engine: Engine, models: Future[Any]) -> None:
         self.engine, self.models = engine, models
         self.counted: metrics.Counted | None = None
+        self.routes: list[Route | APIRoute] = []
 
     async def ready(self) -> None:
         """Waits until the model is loaded: until then nothing that needs torch is imported here."""
@@ -79,17 +82,26 @@ class Api:
             raise job.error
         return Response(status_code=499)  # nobody reads it
 
+    async def of_http(self, request: Request, error: Exception) -> Response:
+        """A plain problem; for a method that is not allowed, with those of every route of that path, not of the first alone."""
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            here = (route for route in self.routes if route.path_regex.match(request.url.path))
+            headers["allow"] = ", ".join(sorted({method for route in here for method in route.methods or ()}))
+        return _answer(plain_problem(error.status_code, error.detail, headers))
+
 
 def build(engine: Engine, models: Future[Any]) -> FastAPI:
     """The application. `models` is there when the engine is ready."""
     app = FastAPI(title="tinct", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     api = Api(engine, models)
     app.state.api = api
-    app.include_router(_work(api), prefix="/api/v1", responses=_PROBLEMS)
-    app.include_router(_jobs(api), prefix="/api/v1", responses=_PROBLEMS)
-    app.include_router(_about(api, app))
+    for router in (_work(api), _jobs(api), _about(api, app)):
+        api.routes += [route for route in router.routes if isinstance(route, Route | APIRoute)]
+        app.include_router(router)
     app.add_exception_handler(TinctError, lambda _, error: _answer(problem_of(error)))
-    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(HTTPException, api.of_http)
     app.add_exception_handler(ClientDisconnect, lambda _, error: Response(status_code=499))
     app.add_exception_handler(Exception, lambda _, error: _answer(problem_of(error)))
     return app
@@ -99,7 +111,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {"default": {"model": ProblemDocume
 
 
 def _work(api: Api) -> APIRouter:
-    router = APIRouter(tags=["work"])
+    router = APIRouter(prefix="/api/v1", tags=["work"], responses=_PROBLEMS)
 
     @router.post("/colorize", response_class=Response, responses={200: {"content": _FILES}})
     async def colorize(request: Request) -> Response:
@@ -121,7 +133,7 @@ def _work(api: Api) -> APIRouter:
 
 
 def _jobs(api: Api) -> APIRouter:
-    router, engine = APIRouter(tags=["jobs"]), api.engine
+    router, engine = APIRouter(prefix="/api/v1", tags=["jobs"], responses=_PROBLEMS), api.engine
 
     @router.post("/jobs", status_code=202, response_model=JobDocument)
     async def submit(request: Request, response: Response) -> Any:
@@ -148,7 +160,7 @@ def _jobs(api: Api) -> APIRouter:
     @router.get(
         "/jobs/{id}/events",
         response_class=StreamingResponse,
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": {"text/event-stream": {}}}},
     )
     async def events(id: str, request: Request) -> StreamingResponse:
         """Server-sent events: `progress` with a preview at every step, and at last `done`, `failed` or `cancelled`."""
@@ -198,11 +210,6 @@ def _about(api: Api, app: FastAPI) -> APIRouter:
         return HTMLResponse(reference(described(app)))
 
     return router
-
-
-async def _of_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _answer(plain_problem(error.status_code, error.detail, error.headers))
 
 
 def _answer(problem: Problem) -> Response:
