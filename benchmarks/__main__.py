@@ -17,6 +17,7 @@ BENCHMARKS = (
     "evaluate_photo",
     "uncertainty",
     "hints",
+    "serve",
 )
 
 

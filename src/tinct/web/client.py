@@ -99,6 +99,10 @@ class Client:
         found: dict[str, Any] = self._json("GET", "/healthz")
         return found
 
+    def metrics(self) -> str:
+        """What the server counts, as Prometheus reads it."""
+        return self._request("GET", "/metrics")[1].decode()
+
     def _json(self, method: str, path: str, body: bytes = b"", kind: str = "") -> Any:
         return json.loads(self._request(method, path, body, kind)[1])
 
