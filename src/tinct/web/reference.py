@@ -90,7 +90,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 def _rows(content: dict[str, Any]) -> Iterator[str]:
     schemas = [kind["schema"] for kind in content.values()][:1]
     for name, told in (schemas[0].get("properties", {}) if schemas else {}).items():
-        bounds = [f"{word} {told[key]:g}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in told]
+        bounds = [f"{word} {told[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in told]
         choices = [", ".join(told["enum"])] if "enum" in told else []
         default = [f"default {told['default']}"] if "default" in told else []
         more = "; ".join([*bounds, *choices, *default])
