@@ -97,9 +97,16 @@ def test_candidates_come_in_a_zip(server: Served, photo: Path) -> None:
 
 
 def test_hints_are_taken(server: Served, photo: Path) -> None:
-    hints = [{"x": 10, "y": 10, "color": "#c02020", "radius": 6}]
-    with_hint, without = (server.client.colorize(photo, format="png", hints=given) for given in (hints, None))
-    assert (np.asarray(with_hint) != np.asarray(without)).any()
+    hints = [{"x": 10, "y": 10, "color": "#c02020"}]
+    mask = Image.new("RGBA", GRAY.size)
+    mask.putpixel((10, 10), (0xC0, 0x20, 0x20, 255))
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG")
+    without = server.client.colorize(photo, format="png")
+    by_list = server.client.colorize(photo, format="png", hints=hints)
+    by_mask = server.client.colorize(photo, format="png", hint_mask=buffer.getvalue())
+    assert (np.asarray(by_list) != np.asarray(without)).any()
+    assert (np.asarray(by_list) == np.asarray(by_mask)).all()
 
 
 def test_digits_are_made(server: Served) -> None:

@@ -64,6 +64,8 @@ def test_a_job_is_done_and_tells_every_state(engine: Engine) -> None:
     assert job.result.path.read_text() == "one"
     assert job.progress == Progress(1, 1, 1, 1, 1)
     assert [record.number for record in job.follow(after=3)] == [4]
+    job.settle()
+    assert list(job.follow())[-1].state == "done"
 
 
 def test_a_running_job_ends_within_one_step_of_its_cancelling(engine: Engine) -> None:
@@ -189,6 +191,11 @@ def test_a_busy_port_is_one_clear_error(untrained: str, capsys: pytest.CaptureFi
 def test_a_host_that_is_not_here_is_said(host: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Server(Serving(host, 0))
+
+
+def test_a_token_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fewer than 8"):
+        Server(Serving(port=0, token="secret"))
 
 
 def test_without_its_packages_serving_says_how_to_get_them() -> None:

@@ -1,11 +1,13 @@
 """A server that others may reach, with tight limits: its token, sizes, slowness, a full queue."""
 
+import asyncio
 import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from skimage import data
 
 from serving import Served, problem_in, serving, until
 from tinct.web.client import Client, ServerError
+from tinct.web.limits import Bounded, Limits
 
 LONG = {"steps": 1000, "draws": 64}
 LIMITS = {"max-megabytes": 1, "max-files": 2, "max-waiting": 1, "slow-seconds": 1, "max-pictures": 3, "max-seconds": 2}
@@ -160,3 +163,18 @@ def test_too_many_at_once_are_refused(server: Served, photo: Path) -> None:
         server.client.colorize_files([photo] * 4)
     with pytest.raises(ServerError, match="count = 4: must be at most 3"):
         server.client.generate(4)
+
+
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        while True:
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+
+    async def stuck(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        scope = {"type": "http", "headers": []}
+        await asyncio.wait_for(Bounded(endless, Limits(slow_seconds=0.1))(scope, stuck, stuck), 5)  # type: ignore[arg-type]
+
+    asyncio.run(run())

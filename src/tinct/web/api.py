@@ -80,7 +80,7 @@ class Api:
         self.engine.forget(job)
         if job.error and there:
             raise job.error
-        return Response(status_code=499)  # nobody reads it
+        return Response(status_code=400)  # nobody reads it
 
     async def of_http(self, request: Request, error: Exception) -> Response:
         """A plain problem; for a method that is not allowed, with those of every route of that path, not of the first alone."""
@@ -102,7 +102,7 @@ def build(engine: Engine, models: Future[Any]) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(TinctError, lambda _, error: _answer(problem_of(error)))
     app.add_exception_handler(HTTPException, api.of_http)
-    app.add_exception_handler(ClientDisconnect, lambda _, error: Response(status_code=499))
+    app.add_exception_handler(ClientDisconnect, lambda _, error: Response(status_code=400))
     app.add_exception_handler(Exception, lambda _, error: _answer(problem_of(error)))
     return app
 

@@ -163,13 +163,15 @@ class RemoteJob:
 
 
 def _form(options: Mapping[str, Any], photos: list[str | Path | bytes]) -> tuple[bytes, str]:
-    """A body of multipart/form-data (RFC 7578) and its type; None is left away, lists are JSON."""
+    """A body of multipart/form-data (RFC 7578) and its type; None is left away, lists are JSON, `hint_mask` is a file."""
     boundary = uuid.uuid4().hex
-    parts = [_part(boundary, f'name="{name}"', _text(value)) for name, value in options.items() if value is not None]
-    for photo in photos:
-        name, data = ("photograph", photo) if isinstance(photo, bytes) else (Path(photo).name, Path(photo).read_bytes())
+    given = {name: value for name, value in options.items() if value is not None}
+    masks = [given.pop("hint_mask")] if "hint_mask" in given else []
+    parts = [_part(boundary, f'name="{name}"', _text(value)) for name, value in given.items()]
+    for field, file in [*(("file", photo) for photo in photos), *(("hint_mask", mask) for mask in masks)]:
+        name, data = ("photograph", file) if isinstance(file, bytes) else (Path(file).name, Path(file).read_bytes())
         safe = name.replace("\\", "_").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        parts.append(_part(boundary, f'name="file"; filename="{safe}"', data))
+        parts.append(_part(boundary, f'name="{field}"; filename="{safe}"', data))
     return b"".join([*parts, f"--{boundary}--\r\n".encode()]), f"multipart/form-data; boundary={boundary}"
 
 

@@ -23,6 +23,7 @@ from tinct.errors import TinctError
 from tinct.web.jobs import FINISHED, Cancelled, Job, NoSuchJob, QueueFull, Result, State, Stopping, Work
 from tinct.web.limits import Limits
 
+_FOLLOWED = 60.0  # seconds after a job's end in which one may still look at all of its steps
 _STOPS = "the server stops"
 _log = logging.getLogger("tinct.web")
 
@@ -202,13 +203,17 @@ class Engine:
                 for job in self._too_old():
                     self._jobs.pop(job.id, None)
                     shutil.rmtree(job.folder, ignore_errors=True)
+                for job in self._ended_before(time.time() - _FOLLOWED):
+                    job.settle()
                 self._lock.wait(min(5.0, 60 * self.limits.keep_minutes / 4))
 
     def _too_old(self) -> list[Job]:
-        ended = sorted((job for job in self._jobs.values() if job.finished), key=lambda job: job.finished or 0.0)
-        before = time.time() - 60 * self.limits.keep_minutes
-        surplus = len(ended) - self.limits.keep_results
-        return [job for number, job in enumerate(ended) if number < surplus or (job.finished or 0.0) < before]
+        ended = sorted(self._ended_before(time.time()), key=lambda job: job.finished or 0.0)
+        surplus = ended[: max(0, len(ended) - self.limits.keep_results)]
+        return [*surplus, *self._ended_before(time.time() - 60 * self.limits.keep_minutes)]
+
+    def _ended_before(self, moment: float) -> list[Job]:
+        return [job for job in tuple(self._jobs.values()) if job.finished is not None and job.finished <= moment]
 
 
 def _nothing(tools: Any, job: Job) -> Result:

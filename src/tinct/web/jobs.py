@@ -19,6 +19,7 @@ from tinct.errors import TinctError
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 FINISHED: frozenset[str] = frozenset({"done", "failed", "cancelled"})
+_SETTLED = 4  # records that stay with a result
 _RECORDS = 256  # of a job that are kept: who comes late, or listens slowly, gets the last ones
 
 
@@ -123,6 +124,11 @@ class Job:
             raise self.ending
         if self.started is not None and time.time() - self.started > self.max_seconds:
             raise TimeUp(f"it took longer than {self.max_seconds:g} s, which is the most. Ask for less at once")
+
+    def settle(self) -> None:
+        """By the engine, some time after the end: lets the previews go, but for the last ones."""
+        with self._changed:
+            self._records = deque(list(self._records)[-_SETTLED:], maxlen=_RECORDS)
 
     def since(self, number: int = 0) -> list[Record]:
         """The records behind that number, as far as they are kept."""
