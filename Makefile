@@ -36,4 +36,4 @@ bench: .venv/dev  ## the figures of docs/benchmarks.md; DATA=folder of the datas
 	touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis

@@ -28,6 +28,12 @@ class GenerationOptions(WalkOptions):
     space: str = option("gray", "what its pictures are made of", choices=lambda: list(CHANNELS))
     sampler: str = option("dpm++2m", "default sampler", choices=lambda: list(SAMPLERS))
     steps: int = option(20, "default number of sampling steps", low=1)
+    black_point: int = option(
+        0,
+        "darkest levels that are shown as black, for pictures that are mostly black: networks leave a little",
+        low=0,
+        high=64,
+    )
 
 
 class DiffusionGenerator(DiffusionModel, PictureGenerator):
@@ -36,7 +42,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
     def __init__(self, options: GenerationOptions) -> None:
         self.channels = CHANNELS[options.space]
         super().__init__(options, self.channels, limit=1.0, given=0)
-        self.classes = options.classes
+        self.classes, self.black_point = options.classes, options.black_point
 
     def sample(  # type: ignore[override]  # its options are spelled out
         self,
@@ -77,7 +83,9 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
 
     def pictures(self, x_0: Tensor) -> Tensor:
         """See PictureGenerator."""
-        return ((x_0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).expand(-1, 3, -1, -1)
+        levels = (x_0.clamp(-1, 1) + 1) * 127.5
+        shown = (levels - self.black_point).clamp_min(0) * (255 / (255 - self.black_point))
+        return shown.round().to(torch.uint8).expand(-1, 3, -1, -1)
 
 
 class PictureDenoising(Objective):
