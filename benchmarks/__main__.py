@@ -15,8 +15,10 @@ BENCHMARKS = (
     "training_loop",
     "metrics",
     "evaluate_photo",
+    "output_rules",
     "uncertainty",
     "hints",
+    "digits",
     "serve",
 )
 
