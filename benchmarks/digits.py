@@ -44,9 +44,7 @@ def main() -> int:
     parser.add_argument("--sheet", type=Path, help="the 40 pictures that come nearest to a training picture, above it")
     options = parser.parse_args()
     if not data_folder(options.data).is_dir():
-        print(
-            f"{data_folder(options.data)} is not there: nothing to compare with. Import and prepare MNIST, see docs/generating.md."
-        )
+        print(f"{data_folder(options.data)} is not there: nothing to compare with. See docs/generating.md.")
         return 0
     model, judge = zoo.generator(zoo.load(options.model)), zoo.classifier(zoo.load(options.judge))
     made = pictures(model, options.num, options.steps)
