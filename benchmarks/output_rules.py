@@ -57,6 +57,7 @@ def main() -> int:
     bench = Bench(zoo.colorizer(zoo.load(options.model)), _truths(options), options.feature_weights)
     print(f"{len(bench.truths)} pictures, model {options.model}")
     shown = bench.row("default", bench.coloured(PhotoOptions()))
+    print("\n".join(_by_quarter(shown["colourfulness"], bench.truths)))
     bench.row("medoid of 8", bench.coloured(replace(HONEST, draws=8)))
     mean = [bench.row(f"mean x {k:g}", bench.means(k)) for k in STRENGTHS]
     for k in STRENGTHS:
@@ -108,6 +109,14 @@ def _batches(pictures: Sequence[Samples]) -> Iterator[Tensor]:
         yield torch.from_numpy(np.stack(pictures[start : start + _TOGETHER])).permute(0, 3, 1, 2).contiguous()
 
 
+def _by_quarter(made: Tensor, truths: Sequence[Samples]) -> Iterator[str]:
+    """Where colours are too dull or too vivid: in each quarter of the pictures by their true colourfulness."""
+    real = _colourfulness(truths)
+    for quarter, some in enumerate(real.argsort().tensor_split(4), 1):
+        more = (made[some] > real[some]).double().mean()
+        yield f"  quarter {quarter}: truth {real[some].mean():.1f}, default {made[some].mean():.1f}, more than the truth in {more:.0%}"
+
+
 def _of_default(shown: Row, mean: Sequence[Row]) -> Iterator[tuple[str, bool]]:
     """What a user gets, against the targets and against the vivid mean of the same colourfulness."""
     lpips, de, psnr, colours = (shown[metric].mean().item() for metric in METRICS)
@@ -124,7 +133,7 @@ def _of_samples(
     honest: Sequence[Row], truths: Sequence[Samples], samples: Sequence[Sequence[Samples]]
 ) -> Iterator[tuple[str, bool]]:
     """Whether one sample looks as a photograph does, the samples vary as much as they are wrong, and one of them is near."""
-    real = colourfulness(torch.empty(0), torch.cat(list(_batches(truths)))).mean().item()
+    real = _colourfulness(truths).mean().item()
     colours, lpips = (torch.stack([row[name] for row in honest]) for name in ("colourfulness", "lpips-squeeze"))
     share = colours.mean().item() / real
     yield (
@@ -138,6 +147,11 @@ def _of_samples(
     skill = (drawn.mean(dim=0) - truth).square().sum(dim=1).mean().sqrt()
     ratio = ((1 + 1 / SAMPLES) * drawn.var(dim=0).sum(dim=1).mean()).sqrt() / skill
     yield f"samples: spread-skill ratio of the mean chroma {ratio:.3f}: 0.9 to 1.1", 0.9 <= ratio.item() <= 1.1
+
+
+def _colourfulness(pictures: Sequence[Samples]) -> Tensor:
+    """(N,), in levels."""
+    return torch.cat([colourfulness(batch, batch) for batch in _batches(pictures)])
 
 
 def _mean_chroma(pictures: Sequence[Samples]) -> Tensor:
