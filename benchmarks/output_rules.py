@@ -114,7 +114,8 @@ def _by_quarter(made: Tensor, truths: Sequence[Samples]) -> Iterator[str]:
     real = _colourfulness(truths)
     for quarter, some in enumerate(real.argsort().tensor_split(4), 1):
         more = (made[some] > real[some]).double().mean()
-        yield f"  quarter {quarter}: truth {real[some].mean():.1f}, default {made[some].mean():.1f}, more than the truth in {more:.0%}"
+        means = f"truth {real[some].mean():.1f}, default {made[some].mean():.1f}"
+        yield f"  quarter {quarter}: {means}, more than the truth in {more:.0%}"
 
 
 def _of_default(shown: Row, mean: Sequence[Row]) -> Iterator[tuple[str, bool]]:
