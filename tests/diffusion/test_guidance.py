@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tinct.diffusion import CLEAN, SAMPLERS, Level, Schedule, ladder
-from tinct.diffusion.guidance import coarse, in_turn, kriging, replacement
+from tinct.diffusion.guidance import coarse, in_turn, kriging, left_open, replacement
 
 SHAPE, CELLS = (4, 5), torch.tensor([2, 9, 17])
 N = SHAPE[0] * SHAPE[1]
@@ -39,6 +39,18 @@ def test_kriging_is_the_conditional_mean():
         for deviation in (0.03, 0.5):
             wanted = conditional_mean(mean, covariance, known, deviation)
             assert_close(guided(mean, covariance, known, deviation=deviation)[0], wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_what_is_left_open_is_the_conditional_variance():
+    """By the other form, of precisions, of a covariance with variance 1: diag (C^-1 + A'A / t^2)^-1."""
+    _, covariance, _ = gaussian()
+    scale = covariance.diag().rsqrt()
+    correlation = scale[:, None] * covariance * scale
+    picks = torch.zeros(len(CELLS), N, dtype=torch.float64)
+    picks[torch.arange(len(CELLS)), CELLS] = 1
+    for deviation in (0.03, 0.5):
+        wanted = torch.linalg.inv(torch.linalg.inv(correlation) + picks.T @ picks / deviation**2).diag()
+        assert_close(left_open(correlation[:, CELLS], CELLS, deviation=deviation), wanted, rtol=1e-8, atol=1e-9)
 
 
 def test_what_is_known_for_sure_is_exact():
@@ -113,6 +125,16 @@ def test_coarse_structure_is_the_goals_and_fine_structure_the_pictures_own():
     assert_close(coarse(goal, 4)(fine - 0.2, CLEAN), fine + 0.7)
     assert_close(coarse(goal + 3 * fine, 4)(fine - 0.2, CLEAN), fine + 0.7)  # of the goal, only the coarse counts
     assert_close(coarse(goal + 3 * fine, 16)(fine - 0.2, CLEAN), 3 * fine + 0.7)  # each cell on its own: all of it
+
+
+def test_a_share_of_the_coarse_correction_counts_where_it_is_said():
+    x_0, goal = torch.randn(2, 1, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+    share = torch.zeros(1, 1, 12, 12)
+    share[..., 6:], share[..., 3:6] = 1, 0.5
+    whole, part = coarse(goal, 4)(x_0, CLEAN), coarse(goal, 4, share)(x_0, CLEAN)
+    assert torch.equal(part[..., :3], x_0[..., :3])
+    assert_close(part[..., 3:6], (x_0 + whole)[..., 3:6] / 2)
+    assert_close(part[..., 6:], whole[..., 6:])
 
 
 def test_coarse_cells_are_square_whichever_side_is_the_short_one():

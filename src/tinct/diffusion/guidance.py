@@ -25,9 +25,7 @@ def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: flo
     estimate (Matheron 1963). covariance C A' (N, k), cells (k,) as indices, values h (k, C). t, in network units, keeps the
     system solvable where cells are much alike: 0.03 are half a level of chroma.
     """
-    exact = covariance.double().cpu()
-    noise = deviation**2 * torch.eye(len(cells), dtype=torch.float64)
-    gain = torch.linalg.solve(exact[cells.cpu()] + noise, exact.T).to(values)  # (k, N)
+    gain = _gain(covariance, cells, deviation).to(values)  # (k, N)
 
     def guide(x_0: Tensor, level: Level) -> Tensor:
         flat = x_0.flatten(2)  # (B, C, N)
@@ -37,18 +35,37 @@ def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: flo
     return guide
 
 
-def coarse(goal: Tensor, cells: int) -> Guide:
+def left_open(covariance: Tensor, cells: Tensor, *, deviation: float = 0.03) -> Tensor:
+    """What known cells don't say of each cell, (N,): the variance that `kriging` leaves, of a covariance with variance 1.
+
+    It is 0 where a cell is known and 1 where nothing is (Rasmussen and Williams 2006, eq. 2.26).
+    """
+    said = (covariance.double().cpu() * _gain(covariance, cells, deviation).T).sum(dim=1)
+    remaining: Tensor = (1 - said).clamp(0, 1).to(covariance)
+    return remaining
+
+
+def _gain(covariance: Tensor, cells: Tensor, deviation: float) -> Tensor:
+    """(A C A' + t^2 I)^-1 A C, (k, N), in float64 on the CPU."""
+    exact = covariance.double().cpu()
+    noise = deviation**2 * torch.eye(len(cells), dtype=torch.float64)
+    gain: Tensor = torch.linalg.solve(exact[cells.cpu()] + noise, exact.T)
+    return gain
+
+
+def coarse(goal: Tensor, cells: int, share: Tensor | float = 1.0) -> Guide:
     """Coarse structure is that of `goal` (B, C, h, w), fine structure the network's: x_0 + U D (goal - x_0).
 
     D averages down to so many cells on the short side, U is bicubic: iterative latent variable refinement (Choi et al. 2021,
-    2108.02938, eq. 8), of the estimate x_0 instead of x_t, so that it takes no noise of its own.
+    2108.02938, eq. 8), of the estimate x_0 instead of x_t, so that it takes no noise of its own. `share` (B, 1, h, w) of the
+    correction counts at each place.
     """
     h, w = goal.shape[-2:]
     small = (max(1, round(cells * h / min(h, w))), max(1, round(cells * w / min(h, w))))
 
     def guide(x_0: Tensor, level: Level) -> Tensor:
         lacking = F.adaptive_avg_pool2d(goal - x_0, small)
-        return x_0 + F.interpolate(lacking, (h, w), mode="bicubic")
+        return x_0 + share * F.interpolate(lacking, (h, w), mode="bicubic")
 
     return guide
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tinct.color import SPACES
 from tinct.config import option, variant
 from tinct.diffusion import (
+    CLEAN,
     SAMPLERS,
     SCHEDULES,
     SPACINGS,
@@ -193,10 +194,13 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         labels = None if labels is None else labels.repeat_interleave(each)
         features = self.network.encode(unit_gray(gray))
-        hinted = None if hints is None else hint_guide(hints, gray, self.network.likeness(features), self.space)
+        hinted, is_open = None, gray.new_ones(len(gray), 1, 1, 1)
+        if hints is not None:
+            hinted, is_open = hint_guide(hints, gray, self.network.likeness(features), self.space)
         features = repeated(features, each)
         mean = self.network.mean(features)
-        anchored = self._anchored(gray.repeat_interleave(each, dim=0), mean, self.anchor if anchor is None else anchor)
+        gray, is_open = (part.repeat_interleave(each, dim=0) for part in (gray, is_open))
+        anchored = self._anchored(gray, mean, self.anchor if anchor is None else anchor, hinted, is_open)
         if mean is None:
             h, w = (side // self.network.reduction for side in gray.shape[-2:])
             mean = gray.new_zeros(len(generators), self.space.channels, h, w)
@@ -206,8 +210,10 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
             guide=in_turn(anchored, hinted), with_start=with_start,
         )  # fmt: skip
 
-    def _anchored(self, gray: Tensor, mean: Tensor | None, strength: float) -> Guide | None:
-        """Towards the mean colour (B, C, h, w), so many times as far from gray as it is."""
+    def _anchored(
+        self, gray: Tensor, mean: Tensor | None, strength: float, hinted: Guide | None, share: Tensor
+    ) -> Guide | None:
+        """Towards the mean colour (B, C, h, w), so many times as far from gray as it is, for its share (B, 1, h, w) there."""
         if not strength:
             return None
         if mean is None:
@@ -215,7 +221,8 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
                 f"anchor = {strength:g}: '{self.name}' has no head for the mean colour. Leave anchor away"
             )
         neutral = self.encode(gray.expand(-1, 3, -1, -1))
-        return coarse(neutral + strength * (mean - neutral), COARSE_CELLS)
+        goal = neutral + strength * (mean - neutral)
+        return coarse(hinted(goal, CLEAN) if hinted else goal, COARSE_CELLS, share)
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""
