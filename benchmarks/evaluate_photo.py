@@ -19,14 +19,13 @@ import numpy as np
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
+from benchmarks.validation import INSIDE, measures_of, validation
 from tinct.cli.main import main as tinct
 from tinct.color import rgb_to_cbcr
-from tinct.data.listing import pictures_in
-from tinct.evaluation import Protocol, Row, Table, evaluate, spread
-from tinct.images import Samples, read_rgb
-from tinct.metrics import Measure, Prepared, prepare
+from tinct.evaluation import Protocol, Row, Table, evaluate
+from tinct.images import Samples
+from tinct.metrics import Measure
 
-INSIDE = "tiny-imagenet-200/val/images"
 # Measured by other code on the same 482 pictures: gray as L* of Lab, and the pictures' own mean chroma.
 BEFORE = {
     "pictures": 482, "truth colourfulness": 41.7, "L* psnr": 22.43, "L* de2000": 11.92, "L* lpips-squeeze": 0.1999,
@@ -55,9 +54,8 @@ def main() -> int:
 
 def _check_reference(data: Path, feature_weights: str) -> bool:
     """Prints each figure beside the one measured before; whether all agree."""
-    truths = [read_rgb(picture.read(), name=picture.name) for picture in pictures_in(data / INSIDE)[:500]]
-    truths = [rgb for rgb in truths if spread(rgb) > Protocol.min_spread]
-    measures = _measures(["psnr", "de2000", "lpips-squeeze", "colourfulness"], feature_weights)
+    truths = [*validation(data)]
+    measures = measures_of(["psnr", "de2000", "lpips-squeeze", "colourfulness"], feature_weights)
     cb, cr = torch.stack([rgb_to_cbcr(_tensor(rgb).float()).mean(dim=(0, 2, 3)) for rgb in truths]).mean(dim=0).tolist()
     rows = _rows(truths, measures, Protocol(mean_cbcr=(cb, cr)))
     got = {"pictures": float(len(truths)), "truth colourfulness": rows["truth"].cells["colourfulness"].mean}
@@ -68,13 +66,6 @@ def _check_reference(data: Path, feature_weights: str) -> bool:
     for name, before in BEFORE.items():
         print(f"{name:24} {got[name]:10.4f}   before {before:g}" if name in got else f"{name}: not measured")
     return all(abs(got[name] - before) <= CLOSE * before for name, before in BEFORE.items() if name in got)
-
-
-def _measures(names: list[str], feature_weights: str) -> tuple[Measure, ...]:
-    ready = [record for record in prepare(names, feature_weights) if isinstance(record, Prepared)][-1]
-    for name, reason in ready.missing.items():
-        print(f"{name}: {reason}")
-    return ready.measures
 
 
 def _rows(truths: list[Samples], measures: tuple[Measure, ...], protocol: Protocol) -> dict[str, Row]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,15 @@ import torch
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from benchmarks.validation import validation
 from tinct import zoo
-from tinct.data.listing import pictures_in
-from tinct.evaluation import Protocol, bootstrap, spread
+from tinct.evaluation import bootstrap
 from tinct.families import Colorizer
-from tinct.images import Samples, read_rgb
+from tinct.images import Samples
 from tinct.photo import Hints, PhotoOptions, colour_batch
 from tinct.photo.colouring import full_size
 from tinct.photo.hinted import hinted_chroma, refined
 
-INSIDE = "tiny-imagenet-200/val/images"
 HINTS = 20
 FAR = 0.25  # of the picture's width
 _BATCH = 25  # pictures that go through the model together
@@ -52,20 +50,13 @@ def main() -> int:
         print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
         return 0
     model, found, started = zoo.colorizer(zoo.load(options.model)), [], time.process_time()
-    truths = np.stack(list(islice(_truths(options.data), options.pictures)))
+    truths = np.stack(list(islice(validation(options.data), options.pictures)))
     for first in range(0, len(truths), _BATCH):
         found += _measured(model, truths[first : first + _BATCH], first, PhotoOptions(draws=options.draws))
     print(
         f"{len(truths)} pictures, model {options.model}, {options.draws} draws, {time.process_time() - started:.0f} CPU seconds"
     )
     return 0 if _reported({name: np.array([row[name] for row in found]) for name in found[0]}) else 1
-
-
-def _truths(data: Path) -> Iterator[Samples]:
-    for picture in pictures_in(data / INSIDE)[:500]:
-        rgb = read_rgb(picture.read(), name=picture.name)
-        if spread(rgb) > Protocol.min_spread:
-            yield rgb
 
 
 def _measured(model: Colorizer, truths: Samples, first: int, options: PhotoOptions) -> list[dict[str, Any]]:

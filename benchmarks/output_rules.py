@@ -14,7 +14,6 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.evaluate_photo import INSIDE, _measures
+from benchmarks.validation import measures_of, validation
 from tinct import zoo
 from tinct.color import rgb_to_cbcr
-from tinct.data.listing import pictures_in
-from tinct.evaluation import Protocol, spread
 from tinct.families import Colorizer
-from tinct.images import Picture, Samples, read_rgb
+from tinct.images import Picture, Samples
 from tinct.metrics.colour import colourfulness
 from tinct.photo import PhotoOptions, colour_batch
 from tinct.photo.preview import previewed
@@ -54,7 +51,8 @@ def main() -> int:
     if not options.data.exists() or not Path(options.feature_weights).exists():
         print(f"{options.data} or {options.feature_weights} is not there: nothing to measure on or with.")
         return 0
-    bench = Bench(zoo.colorizer(zoo.load(options.model)), _truths(options), options.feature_weights)
+    truths = [*validation(options.data, options.first, options.skip)]
+    bench = Bench(zoo.colorizer(zoo.load(options.model)), truths, options.feature_weights)
     print(f"{len(bench.truths)} pictures, model {options.model}")
     shown = bench.row("default", bench.coloured(PhotoOptions()))
     print("\n".join(_by_quarter(shown["colourfulness"], bench.truths)))
@@ -70,19 +68,13 @@ def main() -> int:
     return 0 if all(reached for _, reached in verdicts) else 1
 
 
-def _truths(options: argparse.Namespace) -> list[Samples]:
-    wanted = islice(pictures_in(options.data / INSIDE), options.skip, options.skip + options.first)
-    pictures = (read_rgb(picture.read(), name=picture.name) for picture in wanted)
-    return [rgb for rgb in pictures if spread(rgb) > Protocol.min_spread]
-
-
 class Bench:
     """A model, the pictures in colour, and their luma."""
 
     def __init__(self, model: Colorizer, truths: Sequence[Samples], feature_weights: str) -> None:
         self.model, self.truths = model, truths
         self.grays = [np.asarray(Image.fromarray(truth).convert("L")) for truth in truths]
-        self.measures = _measures(list(METRICS), feature_weights)
+        self.measures = measures_of(list(METRICS), feature_weights)
         print(f"{'':14}" + "".join(f"{name:>15}" for name in METRICS))
 
     def coloured(self, options: PhotoOptions, sample: int = 0) -> list[Samples]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -22,13 +21,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.evaluate_photo import INSIDE
+from benchmarks.validation import validation
 from tinct import zoo
 from tinct.color import rgb_to_cbcr
-from tinct.data.listing import pictures_in
-from tinct.evaluation import Protocol, bootstrap, spread
+from tinct.evaluation import bootstrap
 from tinct.families import Colorizer
-from tinct.images import Samples, read, read_rgb
+from tinct.images import Samples, read
 from tinct.photo import PhotoOptions, candidates
 
 TARGET = 0.3
@@ -47,7 +45,7 @@ def main() -> int:
         print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
         return 0
     model = zoo.colorizer(zoo.load(options.model))
-    pictures = islice(_validation(options.data), options.skip, options.skip + options.pictures)
+    pictures = islice(validation(options.data), options.skip, options.skip + options.pictures)
     rows = [_measured(model, rgb, options.samples) for rgb in pictures]
     maps, strengths, shown, before = ([row[column] for row in rows] for column in range(4))
     print(f"{len(rows)} pictures, model {options.model}, {options.samples} candidates: mean of Spearman's correlation")
@@ -79,11 +77,6 @@ def _line(tells: list[Tensor], errors: list[Tensor]) -> str:
     values = np.array(_correlations(tells, errors))
     low, high = bootstrap(values)
     return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _validation(data: Path) -> Iterator[Samples]:
-    pictures = (read_rgb(picture.read(), name=picture.name) for picture in pictures_in(data / INSIDE)[:500])
-    return (rgb for rgb in pictures if spread(rgb) > Protocol.min_spread)
 
 
 def _measured(model: Colorizer, rgb: Samples, samples: int) -> tuple[Tensor, ...]:

@@ -64,18 +64,10 @@ def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
         if dataclasses.is_dataclass(value):
             yield from leaves(value, f"{prefix}{item.name}.")
             continue
-        choices = item.metadata.get("choices")
-        names = tuple(choices()) if choices else None
         told = item.metadata
-        yield Leaf(
-            prefix + item.name,
-            hints[item.name],
-            _written(item, value),
-            told.get("help", ""),
-            names,
-            told.get("low"),
-            told.get("high"),
-        )
+        names = tuple(told["choices"]()) if told.get("choices") else None
+        written, low, high = _written(item, value), told.get("low"), told.get("high")
+        yield Leaf(prefix + item.name, hints[item.name], written, told.get("help", ""), names, low, high)
 
 
 def complete(config: C) -> C:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from tinct.diffusion import CLEAN, SAMPLERS, Level, Schedule, ladder
-from tinct.diffusion.guidance import coarse, in_turn, kriging, left_open, replacement
+from tinct.diffusion.guidance import coarse, gain, in_turn, kriging, left_open, replacement
 
 SHAPE, CELLS = (4, 5), torch.tensor([2, 9, 17])
 N = SHAPE[0] * SHAPE[1]
@@ -29,7 +29,7 @@ def conditional_mean(mean: Tensor, covariance: Tensor, known: Tensor, deviation:
 
 
 def guided(x_0: Tensor, covariance: Tensor, known: Tensor, **options: float) -> Tensor:
-    guide = kriging(covariance[:, CELLS], CELLS, known, **options)
+    guide = kriging(gain(covariance[:, CELLS], CELLS, **options), CELLS, known)
     return guide(x_0.view(-1, 2, *SHAPE), CLEAN).flatten(2)
 
 
@@ -50,7 +50,8 @@ def test_what_is_left_open_is_the_conditional_variance():
     picks[torch.arange(len(CELLS)), CELLS] = 1
     for deviation in (0.03, 0.5):
         wanted = torch.linalg.inv(torch.linalg.inv(correlation) + picks.T @ picks / deviation**2).diag()
-        assert_close(left_open(correlation[:, CELLS], CELLS, deviation=deviation), wanted, rtol=1e-8, atol=1e-9)
+        weights = gain(correlation[:, CELLS], CELLS, deviation=deviation)
+        assert_close(left_open(correlation[:, CELLS], weights), wanted, rtol=1e-8, atol=1e-9)
 
 
 def test_what_is_known_for_sure_is_exact():
@@ -105,7 +106,7 @@ def test_replacement_changes_known_cells_alone():
 def test_every_sampler_ends_in_what_is_known():
     """Whatever the network says: with the guide inside `denoise`, the last state has the known cells."""
     mean, covariance, known = gaussian()
-    spread, exact = kriging(covariance[:, CELLS], CELLS, known), replacement(CELLS, known)
+    spread, exact = kriging(gain(covariance[:, CELLS], CELLS), CELLS, known), replacement(CELLS, known)
     start = torch.randn(1, 2, *SHAPE, generator=torch.Generator().manual_seed(7)).double()
 
     def denoise(x_t: Tensor, level: Level) -> Tensor:

@@ -1,4 +1,4 @@
-"""`tinct serve`: the page and the API, for this machine alone unless it is told otherwise."""
+"""`tinct serve`: the API, for this machine alone unless it is told otherwise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from tinct.cli.common import chosen_values, schema_options
-from tinct.config import from_dict as config_of
-from tinct.config import leaves, override
+from tinct.config import from_dict, leaves, override
 from tinct.errors import ConfigError
 from tinct.web.limits import Limits
 
@@ -44,7 +43,7 @@ from tinct.web.limits import Limits
     metavar="NAME",
     help="Where models run: cpu, cuda, mps, or auto, the best there is. Repeatable: a worker for each. [default: auto]",
 )
-@schema_options(leaves(Limits()))  # fmt: skip
+@schema_options(leaves(Limits()))
 def command(host: str, port: int, token: str | None, model: str, devices: tuple[str, ...], **options: Any) -> None:
     """Serve the API, until Ctrl+C.
 
@@ -56,7 +55,7 @@ def command(host: str, port: int, token: str | None, model: str, devices: tuple[
     \b
     curl -F file=@old.jpg http://127.0.0.1:8000/api/v1/colorize -o coloured.jpg
     """
-    limits = config_of(Limits, override(Limits, {}, chosen_values(options)))
+    limits = from_dict(Limits, override(Limits, {}, chosen_values(options)))
     try:
         from tinct.web.server import Server, Serving
     except ImportError as error:

@@ -18,14 +18,24 @@ from tinct.level import Level
 Guide = Callable[[Tensor, Level], Tensor]  # the network's x_0 (B, C, h, w) at a level -> the one that is sampled with
 
 
-def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: float = 0.03) -> Guide:
-    """What known cells say of all: D + C A' (A C A' + t^2 I)^-1 (h - A D).
+def gain(covariance: Tensor, cells: Tensor, *, deviation: float = 0.03) -> Tensor:
+    """(A C A' + t^2 I)^-1 A C, (k, N) in float64 on the CPU, of a covariance C A' (N, k) and cells (k,) as indices.
+
+    t, in network units, keeps the system solvable where cells are much alike: 0.03 are half a level of chroma.
+    """
+    exact = covariance.double().cpu()
+    noise = deviation**2 * torch.eye(len(cells), dtype=torch.float64)
+    solved: Tensor = torch.linalg.solve(exact[cells.cpu()] + noise, exact.T)
+    return solved
+
+
+def kriging(gain: Tensor, cells: Tensor, values: Tensor) -> Guide:
+    """What known cells say of all, by their `gain`: D + C A' (A C A' + t^2 I)^-1 (h - A D), with values h (k, C).
 
     For Gaussian data of mean D it is the conditional mean (Rasmussen and Williams 2006, eq. 2.38), for any other the best linear
-    estimate (Matheron 1963). covariance C A' (N, k), cells (k,) as indices, values h (k, C). t, in network units, keeps the
-    system solvable where cells are much alike: 0.03 are half a level of chroma.
+    estimate (Matheron 1963).
     """
-    gain = _gain(covariance, cells, deviation).to(values)  # (k, N)
+    gain = gain.to(values)
 
     def guide(x_0: Tensor, level: Level) -> Tensor:
         flat = x_0.flatten(2)  # (B, C, N)
@@ -35,22 +45,14 @@ def kriging(covariance: Tensor, cells: Tensor, values: Tensor, *, deviation: flo
     return guide
 
 
-def left_open(covariance: Tensor, cells: Tensor, *, deviation: float = 0.03) -> Tensor:
+def left_open(covariance: Tensor, gain: Tensor) -> Tensor:
     """What known cells don't say of each cell, (N,): the variance that `kriging` leaves, of a covariance with variance 1.
 
     It is 0 where a cell is known and 1 where nothing is (Rasmussen and Williams 2006, eq. 2.26).
     """
-    said = (covariance.double().cpu() * _gain(covariance, cells, deviation).T).sum(dim=1)
+    said = (covariance.double().cpu() * gain.T).sum(dim=1)
     remaining: Tensor = (1 - said).clamp(0, 1).to(covariance)
     return remaining
-
-
-def _gain(covariance: Tensor, cells: Tensor, deviation: float) -> Tensor:
-    """(A C A' + t^2 I)^-1 A C, (k, N), in float64 on the CPU."""
-    exact = covariance.double().cpu()
-    noise = deviation**2 * torch.eye(len(cells), dtype=torch.float64)
-    gain: Tensor = torch.linalg.solve(exact[cells.cpu()] + noise, exact.T)
-    return gain
 
 
 def coarse(goal: Tensor, cells: int, share: Tensor | float = 1.0) -> Guide:

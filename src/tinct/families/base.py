@@ -62,9 +62,7 @@ class Colorizer(Model):
     command = "tinct colorize photo.jpg"
     space: ColorSpace  # how it writes colour
     draws: int = 1  # of how many samples its default picture is the medoid
-    anchor: float = (
-        0.0  # strength of its mean colour that the coarse colours of its samples follow by default; 0 = they don't
-    )
+    anchor: float = 0.0  # strength of its mean colour that coarse colours follow by default; 0 = they are sampled too
     varies: bool = True  # whether another generator gives another picture
 
     def sample(self, gray: Tensor, *, generators: Sequence[Generator], **options: Any) -> Iterator[Step]:

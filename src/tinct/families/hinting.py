@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tinct.color import ColorSpace, cbcr_to_rgb
-from tinct.diffusion.guidance import Guide, kriging, left_open, replacement
+from tinct.diffusion.guidance import Guide, gain, kriging, left_open, replacement
 from tinct.level import Level
 
 REACH = 0.5  # of the shorter side, where a hint's say ends; half of it is left at a sixth (docs/experiments.md)
@@ -43,10 +43,11 @@ def _guide(likeness: Tensor, known: Tensor, values: Tensor) -> tuple[Guide, Tens
     (cells,) = known.flatten().nonzero(as_tuple=True)
     colours = values.flatten(1).T[cells]  # (k, C)
     apart = ceil(len(cells) * known.numel() / _LARGEST)
-    covariance = kernel(likeness, cells[::apart])
-    spread = kriging(covariance, cells[::apart], colours[::apart])
-    exact = replacement(cells, colours)
-    is_open = left_open(covariance, cells[::apart]).view(1, *known.shape)
+    some = cells[::apart]
+    covariance = kernel(likeness, some)
+    weights = gain(covariance, some)
+    spread, exact = kriging(weights, some, colours[::apart]), replacement(cells, colours)
+    is_open = left_open(covariance, weights).view(1, *known.shape)
     return lambda x_0, level: exact(spread(x_0, level), level), is_open
 
 

@@ -120,14 +120,8 @@ def in_colour(rgb: Image.Image) -> bool:
     chroma = np.stack([(pixels[:, 2] - y) / 1.772, (pixels[:, 0] - y) / 1.402], axis=1)
     down, across = (place.ravel() for place in np.mgrid[-1 : 1 : small.height * 1j, -1 : 1 : small.width * 1j])
     light = y / 255
-    tints = [
-        *(light**power for power in range(4)),
-        down,
-        across,
-        down * light,
-        across * light,
-    ]  # paper yellows unevenly
-    following = np.stack(tints, axis=1)
+    drifts = (down, across, down * light, across * light)  # paper yellows unevenly
+    following = np.stack([*(light**power for power in range(4)), *drifts], axis=1)
     tint, *_ = np.linalg.lstsq(following, chroma, rcond=None)
     left = chroma - following @ tint
     return bool(np.sqrt((left**2).sum(axis=1).mean()) > _COLOUR_LEFT)

@@ -145,9 +145,8 @@ class Split(Denoiser):
 
     def likeness(self, features: Features) -> Tensor:
         fine, middle = (F.normalize(feature.float(), dim=1) for feature in features[:2])
-        return (
-            torch.cat([fine, F.interpolate(middle, fine.shape[-2:], mode="bilinear")], dim=1) / 0.8
-        )  # docs/experiments.md
+        middle = F.interpolate(middle, fine.shape[-2:], mode="bilinear")
+        return torch.cat([fine, middle], dim=1) / 0.8  # docs/experiments.md
 
     def summary(self, features: Features) -> Tensor:
         return features[2].float().mean(dim=(2, 3))

@@ -23,8 +23,7 @@ from tinct.photo.colouring import (
     medoid,
     one_colouring,
     reduced,
-    view,
-    working_shape,
+    seen_by,
 )
 from tinct.photo.memory import within_memory
 
@@ -104,8 +103,7 @@ def _drawn(model: Colorizer, picture: Picture, options: PhotoOptions) -> Tensor:
     """Chroma (F, N, 2, h, w); every frame of an animation has the same noise."""
     parts = []
     for gray in picture.grays:
-        shape = working_shape(gray.shape, options.size or model.working_size, model.multiple)
-        seen = torch.from_numpy(view(gray, shape, picture.tone, stretch=options.stretch))[None, None]
+        seen = seen_by(model, gray, picture.tone, size=options.size, stretch=options.stretch)
         parts.append(drawn_chroma(model, seen, [options.seed], options))
     return torch.cat(parts)
 

@@ -95,6 +95,19 @@ def working_shape(shape: tuple[int, ...], size: int, multiple: int) -> tuple[int
     return (short, long) if height <= width else (long, short)
 
 
+def seen_by(
+    model: Colorizer,
+    gray: Samples,
+    tone: npt.NDArray[np.float32] | None = None,
+    *,
+    size: int | None = None,
+    stretch: bool = False,
+) -> Tensor:
+    """What the model sees of a photograph, (1, 1, h, w) in levels on the CPU; at its own size unless another is said."""
+    shape = working_shape(gray.shape, size or model.working_size, model.multiple)
+    return torch.from_numpy(view(gray, shape, tone, stretch=stretch))[None, None]
+
+
 def view(
     gray: Samples, shape: tuple[int, int], tone: npt.NDArray[np.float32] | None = None, *, stretch: bool = False
 ) -> Levels:

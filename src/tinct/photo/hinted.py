@@ -15,7 +15,7 @@ from torch import Tensor
 from tinct.errors import ConfigError
 from tinct.families import Colorizer, takes_hints
 from tinct.images import Picture, Samples
-from tinct.photo.colouring import PhotoOptions, draw_seed, drawn_chroma, full_size, medoid, view, working_shape
+from tinct.photo.colouring import PhotoOptions, draw_seed, drawn_chroma, full_size, medoid, seen_by
 from tinct.photo.hints import Hints, Placed
 from tinct.photo.memory import within_memory
 from tinct.photo.prints import inside
@@ -65,10 +65,8 @@ def colour_hinted(
     options = options or PhotoOptions()
     check_hints(model)
     placed = hints.on(gray.shape)
-    shape = working_shape(gray.shape, options.size or model.working_size, model.multiple)
-    seen = view(gray, shape, tone, stretch=options.stretch)
-    seeds = [options.seed if seed is None else seed]
-    chroma = hinted_chroma(model, torch.from_numpy(seen)[None, None], [placed], seeds, options)
+    seen = seen_by(model, gray, tone, size=options.size, stretch=options.stretch)
+    chroma = hinted_chroma(model, seen, [placed], [options.seed if seed is None else seed], options)
     rows, columns = inside(gray)
     in_border = (np.minimum(rows[placed.rows], columns[placed.columns]) < 1).any()
     return full_size(gray, refined(chroma[0], placed), gray_border=not in_border)

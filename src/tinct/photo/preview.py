@@ -9,7 +9,7 @@ import torch
 from tinct.errors import ConfigError, WeightsError
 from tinct.families import Colorizer
 from tinct.images import Picture, Samples
-from tinct.photo.colouring import PhotoOptions, full_size, view, working_shape
+from tinct.photo.colouring import PhotoOptions, full_size, seen_by
 from tinct.photo.memory import within_memory
 
 _TAKEN = ("size", "saturation", "stretch", "anchor")  # the options that a colouring has without a sample
@@ -37,9 +37,8 @@ def check_preview(options: PhotoOptions) -> None:
 
 @torch.inference_mode()
 def _mean_colour(model: Colorizer, picture: Picture, gray: Samples, options: PhotoOptions) -> Samples:
-    shape = working_shape(gray.shape, options.size or model.working_size, model.multiple)
-    levels = view(gray, shape, picture.tone, stretch=options.stretch)
-    seen = torch.from_numpy(levels)[None, None].to(next(model.parameters()).device)
+    seen = seen_by(model, gray, picture.tone, size=options.size, stretch=options.stretch)
+    seen = seen.to(next(model.parameters()).device)
     mean = model.mean(seen)
     if mean is None:
         raise ConfigError(f"preview: the model '{model.name}' has no head for the mean colour. Leave preview away")

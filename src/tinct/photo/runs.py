@@ -68,6 +68,10 @@ class Extra:
     note: str  # into the image description
     suffix: str | None = None  # None = that of the result
 
+    def beside(self, result: Path) -> Path:
+        """Where it goes."""
+        return result.with_name(f"{result.stem}.{self.label}{self.suffix or result.suffix}")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -255,10 +259,7 @@ class _Runner:
 
     def _places(self, result: Result, decoded: _Decoded) -> dict[Path, Extra]:
         """The extras by the paths, taken for this input, that they go to beside the result's."""
-        path = decoded.path
-        places = {
-            path.with_name(f"{path.stem}.{extra.label}{extra.suffix or path.suffix}"): extra for extra in result.extras
-        }
+        places = {extra.beside(decoded.path): extra for extra in result.extras}
         for place in places:
             self._claim(place, decoded.job)
         return places

@@ -15,7 +15,7 @@ from tinct.errors import WeightsError
 from tinct.families import Colorizer, generators_for
 from tinct.figures import Rgb
 from tinct.images import Picture
-from tinct.photo.colouring import PhotoOptions, draw_seed, full_size, medoid, sampling, view, working_shape
+from tinct.photo.colouring import PhotoOptions, draw_seed, full_size, medoid, sampling, seen_by
 
 
 class Canvas:
@@ -36,8 +36,7 @@ class Canvas:
         stretch: bool = False,
     ) -> None:
         picture = picture.in_8_bit()
-        shape = working_shape(picture.gray.shape, size or model.working_size, model.multiple)
-        seen = torch.from_numpy(view(picture.gray, shape, picture.tone, stretch=stretch))[None, None]
+        seen = seen_by(model, picture.gray, picture.tone, size=size, stretch=stretch)
         self.saturation = saturation
         self.model, self.seen = model, seen.to(next(model.parameters()).device)
         self.gray = figures.reduced(picture.gray, side)

@@ -11,6 +11,7 @@ import psutil
 
 from tinct import __version__
 from tinct.web.engine import Engine
+from tinct.web.jobs import FINISHED
 from tinct.web.limits import Asgi, Message, Receive, Send
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,7 +62,7 @@ def _lines(counted: Counted, engine: Engine) -> Iterator[str]:
     }
     yield from _metric("tinct_requests_total", "counter", "Requests that were answered.", requests)
     yield from _metric("tinct_request_seconds_total", "counter", "Time until they were.", {"": counted.seconds})
-    ended = {f'{{state="{state}"}}': engine.ended[state] for state in ("done", "failed", "cancelled")}
+    ended = {f'{{state="{state}"}}': engine.ended[state] for state in sorted(FINISHED)}
     yield from _metric("tinct_jobs_total", "counter", "Jobs that ended.", ended)
     yield from _metric("tinct_job_seconds_total", "counter", "Work on them.", {"": engine.seconds})
     yield from _metric("tinct_jobs_waiting", "gauge", "Jobs that wait.", {"": engine.waiting})

@@ -155,7 +155,7 @@ def _one(
     write(result.frames, path, picture, note=work.note, quality=work.quality)
     paths = [path]
     for extra in result.extras:
-        paths.append(path.with_name(f"{path.stem}.{extra.label}{extra.suffix or path.suffix}"))
+        paths.append(extra.beside(path))
         write(extra.make(), paths[-1], extra.picture, note=extra.note, quality=work.quality)
     return paths, [*picture.notes, *result.notes]
 
