@@ -45,7 +45,7 @@ from tinct.web.limits import Limits
 )
 @schema_options(leaves(Limits()))
 def command(host: str, port: int, token: str | None, model: str, devices: tuple[str, ...], **options: Any) -> None:
-    """Serve the API, until Ctrl+C.
+    """Serve the page and the API, until Ctrl+C.
 
     \b
     tinct serve                             at http://127.0.0.1:8000, for this machine alone
@@ -77,4 +77,4 @@ def _say(server: Any, local: bool) -> None:
         click.echo("Other machines can reach it, and what is sent is not encrypted.")
     if server.token is not None:
         click.echo(f"Every request needs the token: {server.token}")
-        click.echo(f"In a browser: {server.address}/api/v1/docs?token={server.token}")
+        click.echo(f"In a browser: {server.address}/?token={server.token}")

@@ -24,6 +24,7 @@ from tinct.web.api import build
 from tinct.web.engine import Engine
 from tinct.web.limits import Bounded, Limits
 from tinct.web.metrics import Counted
+from tinct.web.page.front import Front
 from tinct.web.security import Guard, is_loopback
 
 if TYPE_CHECKING:
@@ -80,18 +81,20 @@ class Server:
         toolbox = Toolbox(serving.model)
         self.engine = Engine(toolbox, serving.limits, serving.devices)
         self.app = build(self.engine, toolbox.models)
-        guarded = Guard(self.app, token=self.token, local=serving.local)
+        self.front = Front(self.app, self.app.state.api)
+        guarded = Guard(self.front, token=self.token, local=serving.local)
         self.app.state.api.counted = counted = Counted(Bounded(guarded, serving.limits))
         protocol = type("Impatient", (_Impatient,), {"slow_seconds": serving.limits.slow_seconds})
         config = uvicorn.Config(
             counted, loop="asyncio", http=protocol, ws="none", lifespan="off", log_config=None, access_log=False,
             server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=_PATIENCE, h11_max_incomplete_event_size=65536,
         )  # fmt: skip
-        self._uvicorn = _Uvicorn(config, self.engine)
+        self._uvicorn = _Uvicorn(config, self.engine, self.front)
 
     def run(self) -> None:
         """Serves until SIGINT or SIGTERM, or `stop`; raises what kept the model from being loaded."""
         self.engine.start()
+        self.front.start()
         try:
             with _stopped_by_signals(self.stop):
                 self._uvicorn.run(sockets=[self._socket])
@@ -107,6 +110,7 @@ class Server:
     def close(self) -> None:
         """Gives back what a server holds, run or not."""
         self.engine.close()
+        self.front.close()
         self._socket.close()
 
 
@@ -143,9 +147,9 @@ class _Impatient(H11Protocol):
 class _Uvicorn(uvicorn.Server):
     """Tells the jobs as soon as the server is to stop, so that who waits for them is answered."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, config: uvicorn.Config, engine: Engine, front: Front) -> None:
         super().__init__(config)
-        self.engine = engine
+        self.engine, self.front = engine, front
 
     async def on_tick(self, counter: int) -> bool:
         """Stops too when there is no worker, as its model can't be loaded."""
@@ -155,6 +159,7 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: Any = None) -> None:
         """Ends every job, and with it every answer under way."""
         self.engine.stop()
+        self.front.stop()
         await super().shutdown(sockets)
 
 
