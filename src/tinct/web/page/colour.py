@@ -66,7 +66,7 @@ class Tab:
         self.shown = gr.Image(
             label="Photograph", interactive=False, format="jpeg", buttons=[], elem_id="colour-photo", height=320
         )
-        self.hints = gr.Textbox(label="Hints", lines=3, max_lines=8, elem_id="colour-hint-list")
+        self.hints = gr.Textbox("", label="Hints", lines=3, max_lines=8, elem_id="colour-hint-list")
         self.clear = gr.Button("Clear the hints", size="sm", elem_id="colour-clear")
 
     def _place_results(self) -> None:
@@ -89,7 +89,7 @@ class Tab:
         self.clear.click(lambda: "", None, self.hints, **quiet)
         outputs = [self.status, self.slider, self.gallery, self.result]
         self.begin.click(self.colour, [self.files, self.hints, *self.form.inputs], outputs, **quiet)
-        self.cancel.click(self.desk.leave, None, None, queue=False, **quiet)
+        self.cancel.click(self.desk.leave, None, None, **quiet)
         self.gallery.select(self.choose, self.result, [self.slider, self.status], **quiet)
 
     def take_example(self, event: gr.SelectData) -> list[str]:
@@ -116,7 +116,7 @@ class Tab:
         if not photo:
             return lines
         x, y = (min(round(at / photo["scale"]), side - 1) for at, side in zip(event.index, photo["size"], strict=True))
-        return f"{lines.rstrip()}\n{x},{y},{_hexadecimal(color)},{max(0, radius or 0):g}".lstrip()
+        return f"{(lines or '').rstrip()}\n{x},{y},{_hexadecimal(color)},{max(0, radius or 0):g}".lstrip()
 
     def mark(self, lines: str, photo: dict[str, Any]) -> tuple[Any, Any]:
         """The photograph with the hints on it, or what is wrong with one."""
@@ -127,13 +127,13 @@ class Tab:
         except TinctError as error:
             return gr.skip(), shown_problem(error)
 
-    def colour(self, files: list[str] | None, lines: str, *given: Any, request: gr.Request = None) -> Iterator[Any]:
+    def colour(self, request: gr.Request, files: list[str] | None, lines: str, *given: Any) -> Iterator[Any]:
         """The photographs in colour, shown step by step."""
         hidden = gr.update(visible=False)
         yield shown_progress_of_nothing(), hidden, hidden, {}
         try:
             values = self.form.values(given)
-            if lines.strip():
+            if (lines or "").strip():
                 values["hints"] = json.dumps([vars(one) for one in _hints(lines)])
             job = self.desk.submit(session_of(request), "colorize", values, files or ())
             for record in self.desk.follow(job):
@@ -190,7 +190,7 @@ def shown_progress_of_nothing() -> str:
 
 
 def _hints(lines: str) -> list[Hint]:
-    return [hint(line) for line in lines.splitlines() if line.strip()]
+    return [hint(line) for line in (lines or "").splitlines() if line.strip()]
 
 
 def _hexadecimal(color: str) -> str:

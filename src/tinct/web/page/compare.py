@@ -36,7 +36,7 @@ def build(desk: Desk) -> None:
                 interactive=False, format="jpeg", elem_id="compare-gallery", visible=False,
             )  # fmt: skip
 
-    def compare(file: str | None, chosen: list[str], *given: Any, request: gr.Request = None) -> Iterator[Any]:
+    def compare(request: gr.Request, file: str | None, chosen: list[str], *given: Any) -> Iterator[Any]:
         """The pictures of one model after the other."""
         made: list[tuple[Any, str]] = []
         try:
@@ -57,5 +57,5 @@ def build(desk: Desk) -> None:
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     begin.click(compare, [file, models, *form.inputs], [status, gallery], **quiet)
-    cancel.click(desk.leave, None, None, queue=False, **quiet)
+    cancel.click(desk.leave, None, None, **quiet)
     again.click(lambda: gr.update(choices=desk.named("colours")), None, models, **quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from tinct.config import from_dict
-from tinct.errors import ConfigError
+from tinct.errors import ConfigError, TinctError
 from tinct.web import forms
 from tinct.web.jobs import FINISHED, Job, Progress, Record
 from tinct.web.problems import problem_of
@@ -20,6 +21,8 @@ from tinct.web.work import TASKS, Upload
 
 if TYPE_CHECKING:
     from tinct.web.api import Api
+
+_log = logging.getLogger("tinct.web")
 
 
 class Desk:
@@ -72,9 +75,10 @@ class Desk:
         return [told["name"] for told in sorted(found, key=lambda told: not told["default"])]
 
 
-def session_of(request: Any) -> str:
+def session_of(request: gr.Request) -> str:
     """What names a visitor."""
-    return str(getattr(request, "session_hash", None) or "")
+    assert request.session_hash
+    return str(request.session_hash)
 
 
 def _copied(source: Path, target: Path) -> Upload:
@@ -114,7 +118,9 @@ def image(data: bytes, words: str, *, small: bool = False) -> str:
 
 
 def shown_problem(error: Exception) -> str:
-    """One clear message, in HTML."""
+    """One clear message, in HTML; what is no fault of the visitor's is for the log."""
+    if not isinstance(error, TinctError):
+        _log.error("the page", exc_info=error)
     return f'<p class="problem" role="alert">{escape(str(problem_of(error).document["detail"]))}</p>'
 
 

@@ -70,7 +70,7 @@ def _field(leaf: Leaf, id: str) -> Any:
 def _number(leaf: Leaf, whole: bool, told: Mapping[str, Any]) -> Any:
     """A slider for what has bounds and a value, a text for what may be empty, as the model has its own; else a number."""
     if leaf.default is None:
-        return gr.Textbox(placeholder="default", max_lines=1, **told)
+        return gr.Textbox("", placeholder="default", max_lines=1, **told)
     if leaf.low is not None and leaf.high is not None and leaf.high - leaf.low <= _WIDEST:
         return gr.Slider(leaf.low, leaf.high, value=leaf.default, step=1 if whole else 0.05, **told)
     return gr.Number(value=leaf.default, precision=0 if whole else None, **told)

@@ -50,7 +50,7 @@ def build(desk: Desk) -> None:
                 elem_id="generate-gallery", elem_classes="digits",
             )  # fmt: skip
 
-    def make(*given: Any, request: gr.Request = None) -> Iterator[Any]:
+    def make(request: gr.Request, *given: Any) -> Iterator[Any]:
         """The pictures; while they are made, each step."""
         steps: list[bytes] = []
         yield '<p role="status">Sending.</p>', gr.update(visible=False), "", gr.update(visible=False), []
@@ -66,7 +66,7 @@ def build(desk: Desk) -> None:
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     begin.click(make, form.inputs, [status, walk, seen, gallery, frames], **quiet)
-    cancel.click(desk.leave, None, None, queue=False, **quiet)
+    cancel.click(desk.leave, None, None, **quiet)
     walk.change(_at, [walk, frames], seen, **quiet)
     model.change(lambda name: gr.update(choices=_labels(desk, [name]), value=""), model, label, **quiet)
 

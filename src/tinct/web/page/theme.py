@@ -35,9 +35,12 @@ a.download:focus-visible, button:focus-visible, input:focus-visible, textarea:fo
   { outline: 3px solid #0d9488 !important; outline-offset: 2px; }
 .digits img { image-rendering: pixelated; }
 .cards table { display: block; overflow-x: auto; }
+#colour-examples#colour-examples .grid-container.grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+.gradio-container .main { min-width: 0 !important; }
+.gradio-container .grid-wrap { max-height: none !important; height: auto !important; }
 @media (max-width: 640px) {
-  .gradio-container > main, .gradio-container .wrap { padding-left: .5rem !important; padding-right: .5rem !important; }
-  .row { flex-direction: column !important; }
-  .row > * { min-width: 100% !important; }
+  .gradio-container .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)) !important; }
+  .gradio-container .main { padding: .5rem !important; }
+  #colour-examples .caption-label { display: none; }
 }
 """

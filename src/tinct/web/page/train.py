@@ -11,7 +11,6 @@ import gradio as gr
 
 from tinct import figures
 from tinct.errors import TinctError
-from tinct.files import workspace
 from tinct.training.folder import run_folder, run_names, stored_config, stored_history
 from tinct.web.page import pictures
 from tinct.web.page.desk import Desk, shown_problem
@@ -29,7 +28,13 @@ def build(desk: Desk) -> None:
         again = gr.Button("Look again", elem_id="train-again")
     facts = gr.HTML(elem_id="train-facts")
     curve = gr.Image(
-        label="Loss per epoch", interactive=False, type="filepath", buttons=["fullscreen"], elem_id="train-curve"
+        label="Loss per epoch",
+        show_label=False,
+        alt_text="loss per epoch",
+        interactive=False,
+        type="filepath",
+        buttons=["fullscreen"],
+        elem_id="train-curve",
     )
     sheets = gr.Gallery(
         label="Samples after an epoch", columns=2, object_fit="contain", interactive=False, buttons=["fullscreen"],
@@ -81,6 +86,5 @@ def _facts(config: dict[str, Any], history: list[dict[str, Any]]) -> str:
         "data": Path(str(config["data"])).name if isinstance(config["data"], str) else config["data"].get("name"),
         "epochs": f"{len(history)} of {planned}",
         "best validation loss": f"{min(losses):.4g}" if losses else "none yet",
-        "workspace": workspace(),
     }
     return "<table>" + "".join(f"<tr><th>{name}<td>{escape(str(value))}" for name, value in rows.items()) + "</table>"
