@@ -245,7 +245,6 @@ def test_the_keyboard_is_enough(visit: Visit, photo: Path) -> None:
     visit.page.keyboard.press("Enter")
     visit.wait("#colour-status a.download").focus()
     assert visit.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-    visit.page.get_by_role("tab", name="Colour").focus()
-    visit.page.keyboard.press("ArrowRight")
+    visit.page.get_by_role("tab", name="Compare").focus()
     visit.page.keyboard.press("Enter")
     visit.wait("#compare-begin")

@@ -20,7 +20,7 @@ def theme() -> Any:
 HEAD = '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
 
 STYLE = """
-.gradio-container { max-width: 76rem !important; margin: 0 auto !important; }
+.gradio-container { max-width: min(76rem, 100vw) !important; margin: 0 auto !important; }
 #title h1 { font-size: 1.6rem; font-weight: 650; margin: .2rem 0 0; }
 #title p { margin: 0; opacity: .75; }
 .progress { display: grid; gap: .5rem; }
