@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import skimage
 from PIL import Image
 
 SIZES = {"wide": (1280, 860), "narrow": (390, 800)}
@@ -65,10 +66,8 @@ def _colour(page: Any) -> None:
 
 
 def _compare(page: Any) -> None:
-    from skimage import data
-
     buffer = io.BytesIO()
-    Image.fromarray(data.coffee()).convert("L").save(buffer, "PNG")
+    Image.open(Path(skimage.__file__).parent / "data" / "coffee.png").convert("L").save(buffer, "PNG")
     file = {"name": "coffee.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     page.locator("#compare-file input[type=file]").set_input_files(file)
     page.wait_for_selector("#compare-file .file-preview")

@@ -185,7 +185,9 @@ def test_models_are_compared(visit: Visit, photo: Path) -> None:
     visit.page.wait_for_function(
         "document.querySelector('#compare-status').innerText.includes('models.')", timeout=60000
     )
-    names = visit.page.locator("#compare-gallery .caption-label").all_inner_texts()
+    captions = visit.page.locator("#compare-gallery .caption-label")
+    captions.nth(2).wait_for()
+    names = captions.all_inner_texts()
     assert [name.strip() for name in names] == ["the photograph", "tiny", "photo"]
 
 
