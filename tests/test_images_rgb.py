@@ -15,12 +15,11 @@ from tinct.images import read, read_rgb
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr"])
 def test_every_mode_is_read_as_pillow_converts_it(mode):
-    content = encoded(COLOUR.convert(mode), "TIFF")
-    with Image.open(io.BytesIO(content)) as image:
-        expected = np.asarray(image.convert("RGB"))
-    rgb = read_rgb(content)
+    converted = COLOUR.convert(mode)
+    rgb = read_rgb(encoded(converted, "TIFF"))
     assert rgb.dtype == np.uint8
-    assert (rgb == expected).all()
+    difference = rgb.astype(int) - np.asarray(converted.convert("RGB"))
+    assert np.abs(difference).max() <= (mode == "YCbCr")  # converted by libtiff, or by Pillow
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

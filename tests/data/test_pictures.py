@@ -30,7 +30,8 @@ def crop(image: Image.Image) -> np.ndarray:
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK", "YCbCr"])
 def test_every_mode_is_read_as_pillow_converts_it(mode):
     converted = COLOUR.convert(mode)
-    assert np.abs(loaded(encoded(converted, "TIFF")) - crop(converted)).max() <= 1
+    libtiff = mode == "YCbCr"  # with Pillow before 13; it rounds in its own way
+    assert np.abs(loaded(encoded(converted, "TIFF")) - crop(converted)).max() <= 1 + libtiff
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "BMP", "GIF", "PPM", "JPEG2000", "JPEG"])

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -165,14 +166,29 @@ def records(folder: Path) -> list:
     return found
 
 
-def told(folder: Path) -> list[dict]:
-    """The rows of an offline run."""
-    rows = [record.history.item for record in records(folder) if record.WhichOneof("record_type") == "history"]
+def finished(folder: Path) -> list:
+    """Every record of an offline run, whose file is complete somewhat later than the run ends."""
+    end = time.monotonic() + 20
+    while not (found := records(folder)) or found[-1].WhichOneof("record_type") != "exit":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return found
+
+
+def told(found: list) -> list[dict]:
+    """The rows among the records of an offline run."""
+    rows = [record.history.item for record in found if record.WhichOneof("record_type") == "history"]
     return [{"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in row} for row in rows]
 
 
 def offline_runs(toy: Path) -> list[Path]:
-    return sorted((toy / "models" / "run" / "wandb").glob("offline-run-*"), key=lambda path: path.stat().st_ctime_ns)
+    """The folders of the runs in the order in which they began: their names have seconds alone."""
+    return sorted((toy / "models" / "run" / "wandb").glob("offline-run-*"), key=_began)
+
+
+def _began(folder: Path) -> int:
+    (run,) = (record.run for record in finished(folder) if record.WhichOneof("record_type") == "run")
+    return run.start_time.ToNanoseconds()
 
 
 @with_wandb
@@ -183,11 +199,11 @@ def test_wandb_works_offline_and_goes_on_as_the_same_run(toy, tiny, home):
     name = read_json(toy / "models" / "run" / "tracking.json")["wandb"]["run"]
     assert first.name.endswith(name)
     assert second.name.endswith(name)
-    rows = told(first) + told(second)
+    rows = told(finished(first)) + told(finished(second))
     assert [row["_step"] for row in rows] == [1, 2, 3]
     for row, wanted in zip(rows, run.trainer.progress.history, strict=True):
         assert row.items() >= trackers.flat(wanted, "/").items()
-    (settings,) = (r.config.update for r in records(second) if r.WhichOneof("record_type") == "config")
+    (settings,) = (r.config.update for r in finished(second) if r.WhichOneof("record_type") == "config")
     values = {"/".join(item.nested_key) or item.key: json.loads(item.value_json) for item in settings}
     assert values["training.learning_rate"] == 2e-4
     assert values["name"] == "run"
@@ -201,8 +217,8 @@ def test_wandb_gets_another_run_for_another_way(toy, tiny, home):
     first, *_, last = offline_runs(toy)
     assert first.name.rpartition("-")[2] != last.name.rpartition("-")[2]
     losses = [row["train_loss"] for row in run.trainer.progress.history]
-    assert [row["train_loss"] for row in told(last)] == losses
-    assert told(first)[1]["train_loss"] != losses[1]
+    assert [row["train_loss"] for row in told(finished(last))] == losses
+    assert told(finished(first))[1]["train_loss"] != losses[1]
 
 
 KILLED = """
@@ -235,8 +251,8 @@ def test_wandb_has_every_epoch_when_the_run_is_killed_and_calls_nobody(toy, tiny
         with pytest.raises(TimeoutError):
             server.accept()
     assert (done.returncode, done.stdout, done.stderr) == (9, "", "")
-    (folder,) = offline_runs(toy)
-    assert [row["epoch"] for row in told(folder)] == [1, 2]
+    (folder,) = (toy / "models" / "run" / "wandb").glob("offline-run-*")
+    assert [row["epoch"] for row in told(records(folder))] == [1, 2]
 
 
 @with_wandb

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from tinct.errors import PictureError
 
@@ -15,6 +15,7 @@ Source = Path | bytes
 
 _BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}  # ISO/IEC 23008-12
 _SUBFILE, THUMBNAIL_OR_MASK = 254, 1 | 4  # TIFF 6.0, NewSubfileType: the tag and its bits
+_PHOTOMETRIC, _YCBCR = 262, 6  # TIFF 6.0, PhotometricInterpretation
 
 
 def stream(source: Source) -> Any:
@@ -25,7 +26,11 @@ def stream(source: Source) -> Any:
 def opened(source: Source) -> Image.Image:
     """The picture by its header, not yet decoded. UnidentifiedImageError when it is none, PictureError when a plug-in lacks."""
     try:
-        return Image.open(stream(source))
+        image = Image.open(stream(source))
+        if _is_misread(image):
+            image.close()
+            return _by_libtiff(source)
+        return image
     except UnidentifiedImageError:
         kind = _by_plugin(source)
         if kind is None:
@@ -51,6 +56,21 @@ def go_to(image: Image.Image, number: int) -> None:
     for key in ("icc_profile", "dpi"):
         image.info.pop(key, None)
     image.seek(number)
+
+
+def _is_misread(image: Image.Image) -> bool:
+    """Whether it is a TIFF of YCbCr samples without compression, which Pillow before 13 takes for RGB with a fourth byte."""
+    if image.format != "TIFF" or image.tag_v2.get(_PHOTOMETRIC) != _YCBCR:  # type: ignore[attr-defined]
+        return False
+    return any(tile.codec_name == "raw" and tile.args[0] == "RGBX" for tile in image.tile)  # type: ignore[attr-defined]
+
+
+def _by_libtiff(source: Source) -> Image.Image:
+    before, TiffImagePlugin.READ_LIBTIFF = TiffImagePlugin.READ_LIBTIFF, True
+    try:
+        return Image.open(stream(source))
+    finally:
+        TiffImagePlugin.READ_LIBTIFF = before
 
 
 def _is_page(image: Image.Image, number: int) -> bool:

@@ -129,8 +129,8 @@ def shown_result(job: Job, words: str) -> str:
     assert job.result is not None
     name = escape(job.result.name)
     notes = "".join(f'<p class="told">{escape(note)}</p>' for note in job.result.notes)
-    size = job.result.size / 1e6
+    size = f"{job.result.size / 1e6:.1f} MB" if job.result.size >= 1e5 else f"{job.result.size / 1e3:.0f} kB"
     return (
         f'<p role="status">{escape(words)}</p><p><a class="download" download="{name}" href="/api/v1/jobs/{job.id}/result">'
-        f"Download {name} ({size:.1f} MB)</a></p>{notes}"
+        f"Download {name} ({size})</a></p>{notes}"
     )

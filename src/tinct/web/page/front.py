@@ -83,16 +83,22 @@ class Front:
     def _serve(self) -> None:
         try:
             self.shared.engine.ready.result()
-            from tinct.web.page.building import Page
-
-            self._page = Page(self.shared, self.folder)
+            self._page = asyncio.run(self._made())
         except ImportError as error:
             self._problem = f"The page takes packages that are not installed ({error.name}): pip install 'tinct[app]'."
         except BaseException:
+            if self._closed.is_set():  # and with it the folder that it is made in
+                return
             _log.exception("the page can't be made")
             self._problem = "The page can't be made: the server's log says why."
         else:
             self._sweep()
+
+    async def _made(self) -> Asgi:
+        """The page; made within a loop, as its library makes some that it never closes where none runs."""
+        from tinct.web.page.building import Page
+
+        return Page(self.shared, self.folder)
 
     def _sweep(self) -> None:
         """Removes files that were neither made nor asked for as long as results are kept."""
