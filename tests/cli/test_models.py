@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from conftest import make_pictures
 from made import encoded
 from pseudo_terminal import typed
+from tinct import zoo
 from tinct.cli.main import main
 from tinct.files import read_json
 
@@ -186,3 +188,21 @@ def test_results_of_a_folder_with_a_bad_a_gray_and_a_namesake_picture(trained, t
     assert run("models", "results", "--model", "tiny", "--images", images) == 1
     assert "none of the pictures can be read" in capsys.readouterr().err
     assert (folder / "sheet.png").read_bytes() == before
+
+
+def test_an_export_samples_as_it_is_told_by_default(trained, capsys):
+    path = trained / "mine.safetensors"
+    assert run("models", "export", "tiny", path, "--set", "spacing=karras", "--set", "steps=3") == 0
+    own, model = zoo.load("tiny"), zoo.load(str(path))
+    assert model.options == replace(own.options, spacing="karras", steps=3)
+    assert model.levels() == own.levels(3, "karras")
+    capsys.readouterr()
+    for wrong, message in {
+        "target=v": "default of sampling 'target'",
+        "steps=0": "must be at least 1",
+        "steps=2000": "2000",
+        "steps": "NAME=VALUE",
+    }.items():
+        assert run("models", "export", "tiny", trained / "other.safetensors", "--set", wrong) == 1
+        assert message in capsys.readouterr().err
+        assert not (trained / "other.safetensors").exists()

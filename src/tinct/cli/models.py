@@ -57,19 +57,32 @@ def show(name: str) -> None:
 @click.option("--as", "new_name", metavar="NAME", help="Name in the header (default: the file's stem).")
 @click.option("--metrics", type=click.Path(path_type=Path), help="JSON of `tinct evaluate` to record in the header.")
 @click.option("--licence", metavar="TEXT", help="Terms to record in the header.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"How it samples by default: {', '.join(zoo.DEFAULTS)}.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def export(name: str, file: Path, new_name: str | None, metrics: Path | None, licence: str | None, force: bool) -> None:
+def export(
+    name: str, file: Path, new_name: str | None, metrics: Path | None, licence: str | None,
+    assignments: tuple[str, ...], force: bool,
+) -> None:  # fmt: skip
     """Write a model's weights in float16, with a header that says what they are, to FILE (.safetensors).
 
     \b
     tinct models export first first.safetensors
     tinct models export first album.safetensors --as album --licence "CC BY 4.0"
+    tinct models export first first.safetensors --set sampler=unipc --set steps=6
     """
     if file.suffix != ".safetensors":
         raise OutputError(f"{file}: weights are written as .safetensors")
     if file.exists() and not force:
         raise OutputError(f"{file}: exists. Add --force to replace it.")
-    state, header = zoo.load_weights(zoo.find(name))
+    state, header = zoo.load_weights(found := zoo.find(name))
+    if assignments:
+        header = zoo.with_defaults(header, assignments, found)
     notes = {"name": new_name or file.stem, "licence": licence, "metrics": read_json(metrics) if metrics else None}
     weights.save(file, state, {**header, **{key: value for key, value in notes.items() if value is not None}})
     console.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")

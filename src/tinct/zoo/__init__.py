@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from tinct import weights
-from tinct.config import from_dict
+from tinct.config import from_dict, override, to_dict
 from tinct.errors import ConfigError, WeightsError, unknown
 from tinct.families import FAMILIES, Classifier, Colorizer, Model, PictureGenerator
 from tinct.files import workspace
 
 BUNDLED = Path(__file__).parent
+DEFAULTS = ("sampler", "spacing", "steps", "draws", "anchor", "black_point")  # options on which no weight depends
 
 
 def available() -> dict[str, Path]:
@@ -106,6 +107,21 @@ def _losses(checkpoint: Mapping[str, Any]) -> dict[str, float]:
     """Those after the epoch of these weights, where one was finished."""
     names = ("train_loss", "val_loss")
     return {name: checkpoint[name] for name in names if checkpoint.get(name) is not None}
+
+
+def with_defaults(header: Mapping[str, Any], assignments: Sequence[str], path: Path) -> dict[str, Any]:
+    """The header of a model that samples otherwise by default: `DEFAULTS` that its family has, each NAME=VALUE.
+
+    UnknownName for another option, ConfigError for a value that is none; WeightsError where the header describes no model.
+    """
+    model: Any = build(header, path).options
+    offered = [item.name for item in dataclasses.fields(model) if item.name in DEFAULTS]
+    for name in (assignment.partition("=")[0].strip() for assignment in assignments):
+        if name not in offered:
+            raise unknown("default of sampling", name, offered)
+    changed = {**header, "model": to_dict(from_dict(type(model), override(type(model), to_dict(model), assignments)))}
+    build(changed, path)  # defaults that can't be walked are refused
+    return changed
 
 
 def build(header: Mapping[str, Any], path: Path) -> Model:

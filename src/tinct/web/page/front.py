@@ -87,12 +87,14 @@ class Front:
         except ImportError as error:
             self._problem = f"The page takes packages that are not installed ({error.name}): pip install 'tinct[app]'."
         except BaseException:
-            if self._closed.is_set():  # and with it the folder that it is made in
-                return
-            _log.exception("the page can't be made")
             self._problem = "The page can't be made: the server's log says why."
+            if not self._closed.is_set():  # and with it the folder that it is made in
+                _log.exception("the page can't be made")
         else:
             self._sweep()
+        finally:
+            if self._closed.is_set():
+                self.close()
 
     async def _made(self) -> Asgi:
         """The page; made within a loop, as its library makes some that it never closes where none runs."""
