@@ -76,5 +76,5 @@ def visiting(browser: Any, url: str, width: int = 1280, height: int = 900, **mor
 
 
 def _note(visit: Visit, url: str) -> None:
-    if not url.startswith((visit.url, "data:", "blob:")):
+    if not url.startswith((visit.url.partition("?")[0], "data:", "blob:")):
         visit.foreign.append(url)

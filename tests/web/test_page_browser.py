@@ -178,6 +178,46 @@ def test_what_is_wrong_is_said_once(visit: Visit, tmp_path: Path, field: str | N
     assert visit.page.get_by_role("alert").count() == 1
 
 
+def test_a_file_that_is_too_large_is_refused_by_its_name(visit: Visit, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (1500, 1500), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    visit.page.locator("#colour-files input[type=file]").set_input_files(str(tmp_path / "large.png"))
+    said = visit.wait("[data-testid=toast-body]").inner_text()
+    assert "maximum allowed size" in said
+    assert "large.png" in said
+    visit.page.click("#colour-begin")
+    visit.page.wait_for_function("document.querySelector('#colour-status').innerText.includes('no photograph')")
+    visit.complaints.clear()  # the browser's own, of the refused request
+
+
+def test_two_visitors_do_not_see_each_others_work(browser: Any, server: Served, photo: Path, tmp_path: Path) -> None:
+    GRAY.resize((128, 96)).save(tmp_path / "other.png")
+    with visiting(browser, server.url) as first, visiting(browser, server.url) as second:
+        first.upload("colour-files", photo)
+        second.upload("colour-files", tmp_path / "other.png")
+        first.page.click("#colour-begin")
+        second.page.click("#colour-begin")
+        for visit in (first, second):
+            visit.wait("#colour-status a.download", 60)
+        assert Image.open(io.BytesIO(downloaded(first))).size == GRAY.size
+        assert Image.open(io.BytesIO(downloaded(second))).size == (128, 96)
+
+
+def test_a_visitor_comes_in_with_the_token_and_nobody_without(browser: Any, untrained: str, photo: Path) -> None:
+    with serving("--host", "0.0.0.0", "--model", untrained) as served:
+        stranger = browser.new_page()
+        assert stranger.goto(served.url).status == 401
+        stranger.close()
+        with visiting(browser, f"{served.url}/?token={served.token}") as visit:
+            assert visit.page.url == f"{served.url}/"
+            visit.upload("colour-files", photo)
+            visit.coloured()
+            with visit.page.expect_download() as download:
+                visit.page.click("#colour-status a.download")
+            with Image.open(download.value.path()) as made:
+                assert made.size == GRAY.size
+
+
 def test_models_are_compared(visit: Visit, photo: Path) -> None:
     visit.tab("Compare")
     visit.upload("compare-file", photo)

@@ -37,7 +37,7 @@ a.download:focus-visible, button:focus-visible, input:focus-visible, textarea:fo
 .cards table { display: block; overflow-x: auto; }
 #colour-examples#colour-examples .grid-container.grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
 .gradio-container .main { min-width: 0 !important; }
-.gradio-container .grid-wrap { max-height: none !important; height: auto !important; }
+.gradio-container .grid-wrap { max-height: none !important; min-height: 0 !important; height: auto !important; }
 @media (max-width: 640px) {
   .gradio-container .grid-container { grid-template-columns: repeat(2, minmax(0, 1fr)) !important; }
   .gradio-container .main { padding: .5rem !important; }
