@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -50,7 +52,7 @@ def finish(run: Run) -> list:
 
 def test_the_artefacts_of_a_run(trained):
     folder = trained / "models" / "tiny"
-    assert {path.name for path in folder.iterdir()} == {
+    assert {path.name for path in folder.glob("[!.]*")} == {
         "config.json", "training_history.json", "loss_curve.png", "best_model.pth", "last.pth", "checkpoint_epoch_1.pth",
         "checkpoint_epoch_2.pth", "samples_epoch_1.png", "samples_epoch_2.png",
         "cost_analysis_report.json",
@@ -252,6 +254,34 @@ def test_only_a_run_is_cleared(workspace):
     with pytest.raises(OutputError, match="holds no training run"):
         clear(folder)
     assert (folder / "letter.txt").read_text() == "dear"
+
+
+HOLDING = """
+import sys, time
+from pathlib import Path
+from tinct.training.folder import alone
+
+with alone(Path(sys.argv[1])):
+    print("holds", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_processes_do_not_train_in_one_folder_and_none_deletes_it_meanwhile(trained, tiny):
+    folder = trained / "models" / "tiny"
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    command = [sys.executable, "-c", HOLDING, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "holds\n"
+        with pytest.raises(OutputError, match="another process trains there now"):
+            finish(start(trained, tiny, "tiny"))
+        with pytest.raises(OutputError, match="another process trains there now"):
+            clear(folder)
+        other.kill()
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir() if path in before} == before
+    finish(start(trained, tiny, "tiny"))  # a lock ends with its process
+    clear(folder)
+    assert not folder.exists()
 
 
 def test_a_missing_set_names_those_that_are_there(toy):

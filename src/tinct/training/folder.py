@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from tinct.data.discovery import PREPARED
 from tinct.errors import DataError, OutputError
@@ -45,7 +49,27 @@ def clear(folder: Path) -> None:
     """Deletes a run's folder; OutputError when what is there is no run."""
     if occupied(folder) and not (folder / CONFIG).is_file():
         raise OutputError(f"{folder}: holds no training run, so it is not deleted. Choose another --name.")
+    if folder.exists():
+        with alone(folder):
+            pass
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else trains in the folder meanwhile; OutputError if somebody does. The lock ends with its process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"{folder}: another process trains there now. Wait for it, or choose another --name."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def stored_config(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tinct.files import sweep, write_json
 from tinct.training import cost, trackers
 from tinct.training.checkpoints import Behind, Snapshots, write_checkpoint
 from tinct.training.engine import memory_advice
-from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, epoch_checkpoint, newest, rewind
+from tinct.training.folder import BEST, CONFIG, HISTORY, LAST, alone, epoch_checkpoint, newest, rewind
 from tinct.training.loop import Trainer
 from tinct.training.options import TrainConfig
 from tinct.training.pictures import Pictures, check_degrading
@@ -179,7 +180,7 @@ class Run:
         """Trains to the end and writes what a run writes. Interrupted or stopped, it first saves where it is."""
         self._started = time.monotonic()  # what was asked before is not training
         self.trainer.accelerator.wait_for_everyone()  # every process has looked at the folder as it was
-        with memory_advice(self.config.training):
+        with memory_advice(self.config.training), alone(self.folder) if self.writes else nullcontext():
             if self.writes:
                 self._begin()
             try:
