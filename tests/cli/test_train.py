@@ -297,11 +297,12 @@ def test_killed_in_its_second_epoch_and_resumed(toy, whole, capsys):
     assert [row["epoch"] for row in read_json(toy / "models" / "first" / "training_history.json")] == [1, 2]
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(toy, whole, capsys):
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(toy, whole, capsys, asked):
     folder = toy / "models" / "first"
     with started(toy, *FIRST, "--epochs", "400", "--sample-every", "400", "--yes") as process:
         wait_for(folder / "checkpoint_epoch_1.pth", process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"Saved in {folder}. Go on with: tinct train --data toy --name first --resume" in out

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from tinct.config import from_dict, merge
 from tinct.training.ema import Ema
-from tinct.training.engine import uninterrupted
+from tinct.training.engine import ended_like_interrupted, uninterrupted
 from tinct.training.options import TrainConfig
 from tinct.training.progress import EpochDone, Progress, StepDone
 from tinct.training.rates import RATES
@@ -103,18 +103,20 @@ def test_one_step_is_adamw_with_the_clipped_gradient(toy, tiny):
         assert_close(parameter.detach(), before[name] * (1 - 1e-2 * decay) - 1e-2 * step, rtol=1e-4, atol=1e-6)
 
 
-def test_ctrl_c_waits_for_the_end_of_the_block():
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_waits_for_the_end_of_the_block(asked):
     done = []
 
     def work() -> None:
-        with uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
+        with ended_like_interrupted(), uninterrupted():
+            os.kill(os.getpid(), asked)
             done.append("after the signal")
 
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_elsewhere_than_in_the_main_thread_nothing_is_held_back():

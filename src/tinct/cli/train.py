@@ -19,7 +19,7 @@ from tinct.config import complete, from_dict, leaves, override
 from tinct.data.discovery import discover_prepared
 from tinct.errors import ConfigError, OutputError
 from tinct.files import checked_name, workspace
-from tinct.training.engine import is_main_process, process_count
+from tinct.training.engine import ended_like_interrupted, is_main_process, process_count
 from tinct.training.estimate import estimate
 from tinct.training.folder import clear, has_checkpoint, occupied, run_folder, stored_config
 from tinct.training.launching import start_missing_processes
@@ -219,7 +219,8 @@ def _train(plan: Plan, run: Run) -> None:
         if run.writes:
             clear(plan.folder)
     try:
-        train_display.train(run)
+        with ended_like_interrupted():
+            train_display.train(run)
     except KeyboardInterrupt:
         say(f"\nSaved in {plan.folder}. Go on with: tinct train --data {plan.data} --name {plan.name} --resume")
         raise

@@ -18,6 +18,8 @@ from tinct.errors import TinctError
 from tinct.families import Batch
 from tinct.training.options import TrainingOptions
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
 
 def accelerator(options: TrainingOptions) -> Accelerator:
     """The engine for the chosen device and precision; ConfigError when the device is not there."""
@@ -52,19 +54,33 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Holds Ctrl+C back until the block is done, so that no checkpoint sees half a step."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Holds Ctrl+C, and a request to end that counts as one, back until the block is done: no checkpoint sees half a step."""
+    handlers = {name: handler for name in STOPS if callable(handler := signal.getsignal(name))}
+    if threading.current_thread() is not threading.main_thread():
+        handlers.clear()
     caught: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *arguments: caught.append(arguments))
+    for name in handlers:
+        signal.signal(name, lambda *arguments: caught.append(arguments))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-    if caught:
-        handler(*caught[0])
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+    for number, frame in caught[:1]:
+        handlers[number](number, frame)
+
+
+@contextlib.contextmanager
+def ended_like_interrupted() -> Iterator[None]:
+    """Within the block a request to end (SIGTERM: of a service, a container, a queue) does what Ctrl+C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -74,7 +90,7 @@ def stop_requests(listening: bool) -> Iterator[list[int]]:
     if not listening or threading.current_thread() is not threading.main_thread():
         yield requests
         return
-    kept = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    kept = {name: signal.getsignal(name) for name in STOPS}
     for name in kept:
         signal.signal(name, lambda number, _: requests.append(number))
     try:
