@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +51,43 @@ class Made:
 
 
 def generate(
-    model: PictureGenerator, numbers: Sequence[int], options: GenerateOptions, batch_size: int = 100
+    model: PictureGenerator,
+    numbers: Sequence[int],
+    options: GenerateOptions,
+    batch_size: int = 100,
+    at_once: int | None = None,
 ) -> Iterator[Made]:
-    """Makes the pictures of these numbers, a batch at a time: each from the seed and its number alone."""
-    for start in range(0, len(numbers), batch_size):
-        some = numbers[start : start + batch_size]
-        yield from (Made(number, picture) for number, picture in zip(some, _batch(model, some, options), strict=True))
+    """Makes the pictures of these numbers in batches: each from the seed and its number alone.
+
+    So many batches are made `at_once`, each on one thread: a CPU's default is torch's number of threads, as two threads
+    that share a batch of small pictures mostly wait for each other.
+    """
+    if at_once is None:
+        at_once = torch.get_num_threads() if next(model.parameters()).device.type == "cpu" else 1
+    batches = [numbers[start : start + batch_size] for start in range(0, len(numbers), batch_size)]
+    for some, pictures in zip(batches, _side_by_side(model, batches, options, at_once), strict=True):
+        yield from (Made(number, picture) for number, picture in zip(some, pictures, strict=True))
+
+
+def _side_by_side(
+    model: PictureGenerator, batches: Sequence[Sequence[int]], options: GenerateOptions, at_once: int
+) -> Iterator[Iterable[Rgb]]:
+    """The pictures of each batch, in order."""
+    if min(at_once, len(batches)) < 2:
+        yield from (_batch(model, some, options) for some in batches)
+        return
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(at_once, "pictures", torch.set_num_threads, (1,))
+    try:
+        under_way: deque[Future[Iterable[Rgb]]] = deque()
+        for some in batches:
+            under_way.append(pool.submit(_batch, model, some, options))
+            if len(under_way) > at_once:
+                yield under_way.popleft().result()
+        yield from (batch.result() for batch in under_way)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # part of what a thread of its own set is everybody's
 
 
 @torch.inference_mode()
@@ -101,6 +134,7 @@ def generate_into(
     options: GenerateOptions,
     *,
     batch_size: int = 100,
+    at_once: int | None = None,
     replace: bool = False,
 ) -> Iterator[Made]:
     """Makes 00001.png and so on in a folder, RGB, and goes on where an earlier call was stopped: a record per picture.
@@ -114,7 +148,7 @@ def generate_into(
     there = [] if replace else [number for number, path in paths.items() if path.exists() and _is_ours(path, note)]
     yield from (Made(number, np.asarray(Image.open(paths[number])), paths[number], before=True) for number in there)
     rest = sorted(paths.keys() - set(there))
-    for made in generate(model, rest, options, batch_size):
+    for made in generate(model, rest, options, batch_size, at_once):
         path = paths[made.number]
         with replacing(path) as temporary:
             Image.fromarray(made.picture).save(temporary, "PNG", pnginfo=_as_text(note))

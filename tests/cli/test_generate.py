@@ -1,6 +1,7 @@
 """`tinct generate`: files that follow from seed and number, gone on with after a stop, and nothing mixed."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import torch
 from PIL import Image
 
 import tinct
+from tinct import generation, zoo
 from tinct.cli.main import main
 from tinct.errors import ConfigError
+
+OPTIONS = generation.GenerateOptions(steps=4)
 
 SMALL = ("size=16", "features=8,8,8", "bottleneck=8", "stem=8", "time_embedding=16", "steps=3", "classes=4")
 
@@ -189,3 +193,21 @@ def test_a_broken_model_is_named(made, capsys):
     torch.save(content, path)
     assert generate("--num", 1) == 1
     assert "model 'dots' makes no valid pictures" in capsys.readouterr().err
+
+
+def test_batches_at_once_are_the_same_pictures_in_the_same_order(made):
+    model, threads = zoo.generator(zoo.load("dots")), torch.get_num_threads()
+    alone, beside = (list(generation.generate(model, range(1, 8), OPTIONS, 2, at_once)) for at_once in (1, 3))
+    assert [one.number for one in beside] == [*range(1, 8)]
+    for one, other in zip(alone, beside, strict=True):
+        assert np.abs(one.picture.astype(int) - other.picture).max() <= 1
+    assert torch.get_num_threads() == threads
+
+
+def test_who_takes_no_more_ends_the_batches_at_once(made):
+    model, threads = zoo.generator(zoo.load("dots")), torch.get_num_threads()
+    pictures = generation.generate(model, range(1, 100), OPTIONS, 2, 3)
+    next(pictures)
+    pictures.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
+    assert torch.get_num_threads() == threads

@@ -69,6 +69,13 @@ def test_a_black_point_takes_the_darkest_levels_to_black_and_leaves_white():
     assert shown == [0, 0, 0, 1, 128, 255]  # 125.5 * 255 / 251 = 127.5
 
 
+def test_a_temperature_of_its_own_holds_unless_another_is_said():
+    cool, plain = built(temperature=0.5), built()
+    assert torch.equal(sampled(cool, range(2)), sampled(plain, range(2), temperature=0.5))
+    assert torch.equal(sampled(cool, range(2), temperature=1.0), sampled(plain, range(2)))
+    assert not torch.equal(sampled(cool, range(2)), sampled(plain, range(2)))
+
+
 def test_a_picture_follows_from_its_seed_whatever_its_batch():
     model = built()
     together = model.pictures(sampled(model, range(5))).int()

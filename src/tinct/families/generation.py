@@ -28,6 +28,7 @@ class GenerationOptions(WalkOptions):
     space: str = option("gray", "what its pictures are made of", choices=lambda: list(CHANNELS))
     sampler: str = option("dpm++2m", "default sampler", choices=lambda: list(SAMPLERS))
     steps: int = option(20, "default number of sampling steps", low=1)
+    temperature: float = option(1.0, "default scale of the noise: less is likelier, less varied", low=0.0, high=2.0)
     black_point: int = option(
         0,
         "darkest levels that are shown as black, for pictures that are mostly black: networks leave a little",
@@ -53,7 +54,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
         sampler: str | None = None,
         spacing: str | None = None,
         eta: float | None = None,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         guidance: float = 1.0,
         with_start: bool = False,
     ) -> Iterator[Step]:
@@ -62,6 +63,7 @@ class DiffusionGenerator(DiffusionModel, PictureGenerator):
         place, side = next(self.parameters()), self.working_size
         mean = place.new_zeros(len(generators), self.channels, side, side)
         labels = None if labels is None else labels.to(place.device)
+        temperature = self.options.temperature if temperature is None else temperature
         return self.walk(
             mean, (), labels, generators,
             steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature, guidance=guidance,

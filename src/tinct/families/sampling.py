@@ -23,7 +23,7 @@ class SamplingOptions:
         None, "noise of samplers that have it: 0 none, 1 as much as DDPM (default: the model's)", low=0.0, high=1.0
     )
     temperature: float | None = option(
-        None, "scale of the noise: less is paler and safer (default: 1)", low=0.0, high=2.0
+        None, "scale of the noise: less is safer, less varied (default: the model's, else 1)", low=0.0, high=2.0
     )
 
 

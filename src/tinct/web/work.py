@@ -187,7 +187,7 @@ def _generate(tools: Tools, job: Job, options: MakeOptions) -> Result:
     watch = _Watch(job, 1, lambda step, _: _grid([*as_pictures(model, step.x_t[:PREVIEW_PICTURES])]))
     watch.next_item()
     chosen = _part(GenerateOptions, options)
-    made = list(generate_into(_folder(job), watched(model, watch.see), options.count, chosen))
+    made = list(generate_into(_folder(job), watched(model, watch.see), options.count, chosen, at_once=1))
     paths = [one.path for one in made if one.path]
     if options.sheet:
         path = job.folder / "sheet.png"

@@ -17,7 +17,15 @@ from tinct.families import FAMILIES, Classifier, Colorizer, Model, PictureGenera
 from tinct.files import workspace
 
 BUNDLED = Path(__file__).parent
-DEFAULTS = ("sampler", "spacing", "steps", "draws", "anchor", "black_point")  # options on which no weight depends
+DEFAULTS = (
+    "sampler",
+    "spacing",
+    "steps",
+    "temperature",
+    "draws",
+    "anchor",
+    "black_point",
+)  # options on which no weight depends
 
 
 def available() -> dict[str, Path]:
