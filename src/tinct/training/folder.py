@@ -59,7 +59,8 @@ def clear(folder: Path) -> None:
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else trains in the folder meanwhile; OutputError if somebody does. The lock ends with its process."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
+    path = folder / ".lock"
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -69,6 +70,8 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):  # Windows deletes no open file
+            path.unlink()
         lock.release()
 
 
