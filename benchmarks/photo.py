@@ -71,7 +71,7 @@ def measured(source: Path, name: str, runs: int) -> dict[str, object]:
 
     from tinct import zoo
     from tinct.photo import PhotoOptions, colouring, plan, run
-    from tinct.photo.runs import Done
+    from tinct.photo.records import Done
 
     model = zoo.colorizer(zoo.load(name))
     todo = plan([source], source.with_name("coloured.jpg"), label="colour")

@@ -14,14 +14,14 @@ import tinct
 
 SOURCE = Path(tinct.__file__).parent
 FLOORS = [
-    {"errors", "registry", "config", "files", "level", "recipes", "devices"},
+    {"errors", "registry", "config", "files", "level", "recipes", "devices", "places"},
     {"diffusion", "nets", "color", "images"},
     {"losses", "metrics", "data"},
     {"families"},
     {"weights"},
     {"zoo", "figures"},
     {"training", "evaluation", "photo", "generation"},
-    {"web"},
+    {"web", "cluster"},
     {"cli"},
 ]
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -32,6 +32,8 @@ ONLY_IN = {
     **{name: {"web"} for name in ("fastapi", "starlette", "uvicorn", "h11", "pydantic", "anyio", "python_multipart")},
     "gradio": {"web"},
     "safetensors": {"weights"},
+    "ray": {"cluster"},
+    "fsspec": {"places"},
 }
 NEVER = {
     "torchvision",  # its wheel can't be imported beside a CPU build of torch

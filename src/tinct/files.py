@@ -58,7 +58,7 @@ def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     `sync` flushes it to the disk first: for manifests, whose existence means that everything they list is complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex[:12]}.part{path.suffix}")
+    temporary = path.with_name(f".{_mark}{uuid.uuid4().hex[len(_mark) : 12]}.part{path.suffix}")
     try:
         yield temporary
         if sync:
@@ -91,9 +91,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def sweep(folder: Path, older_than: float = 60.0) -> None:
-    """Removes what `replacing` left in the folder when it was killed: temporary files not written to for so many seconds."""
-    for path in folder.glob(".*.part*"):
+_mark = ""
+
+
+def mark(sign: str) -> None:
+    """Lets the names of this process's temporary files begin with some signs of 0-9 a-f: by them `sweep` finds just these."""
+    global _mark
+    _mark = sign
+
+
+def sweep(folder: Path, older_than: float = 60.0, mark: str = "") -> None:
+    """Removes what `replacing` left in the folder when it was killed: temporary files not written to for so many seconds.
+
+    With a `mark`, only those of processes that have it.
+    """
+    for path in folder.glob(f".{mark}*.part*"):
         if re.fullmatch(r"\.[0-9a-f]{12}\.part(\..*)?", path.name) and path.is_file():
             with contextlib.suppress(OSError):  # somebody else was quicker
                 if time.time() - path.stat().st_mtime > older_than:

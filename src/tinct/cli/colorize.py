@@ -9,11 +9,12 @@ import click
 
 from tinct import zoo
 from tinct.cli.common import chosen_values, device_option, schema_options
+from tinct.cli.engines import ENGINES, engine_options
 from tinct.cli.hints import hint_options, hints_for
 from tinct.cli.photographs import photograph_options, picture_format, work_through
 from tinct.config import from_dict, leaves, override
-from tinct.devices import chosen_device
 from tinct.photo import PhotoOptions, colouring, plan
+from tinct.places import Place
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -29,14 +30,15 @@ from tinct.photo import PhotoOptions, colouring, plan
 )
 @hint_options
 @device_option
+@engine_options
 @click.option("--force", is_flag=True, help="Colour pictures that are in colour already, too.")
 def command(
-    photographs: tuple[Path, ...],
-    out: Path | None,
+    photographs: tuple[Place, ...],
+    out: Place | None,
     format: str | None,
     quality: int,
     max_megapixels: float,
-    workers: int,
+    workers: int | None,
     dry_run: bool,
     model: str,
     samples: int | None,
@@ -45,6 +47,8 @@ def command(
     hints_file: Path | None,
     hint_mask: Path | None,
     device: str,
+    engine: str,
+    address: str | None,
     force: bool,
     **options: Any,
 ) -> int:
@@ -58,6 +62,7 @@ def command(
     tinct colorize old.jpg --seed 2           another colouring
     tinct colorize old.jpg --samples 8        eight of them to choose from, on a sheet too
     tinct colorize old.jpg --hint "120,80,#c02020"   that place is red, and what belongs to it
+    tinct colorize s3://bucket/scans -o s3://bucket/colour --engine ray   many machines, see docs/many-machines.md
 
     Gray, tinted and sepia pictures are coloured; those in colour are left alone unless --force.
     The exit code is 1 if any photograph failed.
@@ -65,10 +70,9 @@ def command(
     todo = plan(photographs, out, label="colour", format=picture_format(format))
     hints = hints_for(todo, photographs, points, hints_file, hint_mask)
     chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
-    place = chosen_device(device)
-    colorizer = zoo.colorizer(zoo.load(model)).to(place)
     work = colouring(
-        colorizer, chosen,
+        zoo.colorizer(zoo.load(model)), chosen,
         hints=hints, samples=samples, preview=preview, quality=quality, force=force, max_megapixels=max_megapixels,
     )  # fmt: skip
-    return work_through(todo, work, "coloured", workers=workers, dry_run=dry_run)
+    running = ENGINES[engine](todo, work, workers=workers, device=device, address=address, dry=dry_run)
+    return work_through(todo, running, "coloured", dry_run=dry_run)

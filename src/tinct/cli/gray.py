@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tinct.cli.photographs import photograph_options, picture_format, work_through
-from tinct.photo import graying, plan
+from tinct.cli.photographs import photograph_options, picture_format, threads, work_through
+from tinct.photo import graying, plan, run
+from tinct.places import Place
 
 
 @click.command(context_settings={"max_content_width": 110})
 @photograph_options
 @click.option("--force", is_flag=True, help="Replace outputs that exist already.")
 def command(
-    photographs: tuple[Path, ...],
-    out: Path | None,
+    photographs: tuple[Place, ...],
+    out: Place | None,
     format: str | None,
     quality: int,
     max_megapixels: float,
-    workers: int,
+    workers: int | None,
     dry_run: bool,
     force: bool,
 ) -> int:
@@ -33,4 +32,4 @@ def command(
     """
     todo = plan(photographs, out, label="gray", format=picture_format(format))
     work = graying(quality=quality, force=force, max_megapixels=max_megapixels)
-    return work_through(todo, work, "made gray", workers=workers, dry_run=dry_run)
+    return work_through(todo, run(todo, work, workers=threads(workers), dry=dry_run), "made gray", dry_run=dry_run)

@@ -10,6 +10,7 @@ import click
 
 from tinct.errors import ConfigError
 from tinct.photo import Hints, Plan, hint, hints_in_file, mask_of
+from tinct.places import Place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ def hint_options(function: F) -> F:
 
 
 def hints_for(
-    todo: Plan, photographs: tuple[Path, ...], points: tuple[str, ...], hints_file: Path | None, hint_mask: Path | None
+    todo: Plan, photographs: tuple[Place, ...], points: tuple[str, ...], hints_file: Path | None, hint_mask: Path | None
 ) -> Hints | None:
     """The hints of the one photograph that is to be coloured; ConfigError where there are more, or a folder of them."""
     if not (points or hints_file or hint_mask):

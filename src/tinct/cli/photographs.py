@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 from unicodedata import category
 
@@ -15,26 +14,37 @@ from rich.markup import escape
 from tinct.cli.common import console, errors, progress
 from tinct.data.parallel import cores
 from tinct.images import FORMATS, MAX_MEGAPIXELS, checked_format
-from tinct.photo import DONE_BEFORE, Done, Failed, Plan, Planned, Record, Skipped, Work, run
+from tinct.photo import DONE_BEFORE, Done, Failed, Plan, Planned, Record, Skipped
+from tinct.places import place
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _PlaceType(click.ParamType):  # type: ignore[type-arg]  # older ones take none
+    name = "place"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        return place(value) if isinstance(value, str) else value
+
+
+PLACE = _PlaceType()  # a path, or an address such as s3://bucket/scans
 
 
 def photograph_options(function: F) -> F:
     """Decorator: which photographs, where results go and of which kind they are."""
     for decorate in (
         click.option("--dry-run", is_flag=True, help="Say what would be done with each photograph, and write nothing."),
-        click.option("--workers", type=click.IntRange(0, 64), default=min(8, cores()), show_default="one per core",
-                     help="Threads that read and write photographs while the model works; 0 does one after the other."),
+        click.option("--workers", type=click.IntRange(0, 4096), metavar="N",
+                     help="Threads that read and write photographs while the model works; 0 does one after the other. "
+                     "With --engine ray, actors. [default: one per core]"),
         click.option("--max-megapixels", type=click.FloatRange(min=0, min_open=True), default=MAX_MEGAPIXELS,
                      show_default=True, help="Refuse larger pictures."),
         click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
                      help="Of JPEG and AVIF; the other formats lose nothing."),
         click.option("--format", metavar="NAME", help=f"Write {', '.join(FORMATS)}; without it each keeps its own format."),
-        click.option("-o", "--output", "out", metavar="FILE|FOLDER", type=click.Path(path_type=Path),
+        click.option("-o", "--output", "out", metavar="FILE|FOLDER", type=PLACE,
                      help="A folder, or with a picture's suffix one file (default: beside the input)."),
-        click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN...",
-                       type=click.Path(path_type=Path)),
+        click.argument("photographs", nargs=-1, required=True, metavar="FILE|FOLDER|PATTERN...", type=PLACE),
     ):  # fmt: skip
         function = decorate(function)
     return function
@@ -45,14 +55,19 @@ def picture_format(name: str | None) -> str | None:
     return checked_format(name) if name else None
 
 
-def work_through(plan: Plan, work: Work, what: str, *, workers: int, dry_run: bool) -> int:
-    """Does the work with progress, says what went wrong and what was noted, and returns the exit code."""
+def threads(workers: int | None) -> int:
+    """How many threads `--workers` means."""
+    return min(8, cores()) if workers is None else workers
+
+
+def work_through(plan: Plan, running: Iterable[Record], what: str, *, dry_run: bool) -> int:
+    """Shows how the work goes on, says what went wrong and what was noted, and returns the exit code."""
     records: list[Record] = []
     started = time.perf_counter()
     with progress(transient=True) as bar:
         task = bar.add_task("photographs", total=len(plan.jobs) + len(plan.unreadable))
         try:
-            for record in run(plan, work, workers=workers, dry=dry_run):
+            for record in running:
                 records.append(record)
                 bar.update(task, advance=1)
                 _say(record, dry_run)

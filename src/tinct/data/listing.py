@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from tinct.errors import DataError
+from tinct.places import Place, Remote
 
 PICTURE_SUFFIXES = frozenset(
     {
@@ -92,7 +93,7 @@ def no_picture_names(names: list[str]) -> list[str]:
     return [name for name in names if _suffix(name) not in PICTURE_SUFFIXES and not _hidden(name)]
 
 
-def no_pictures(path: Path) -> DataError:
+def no_pictures(path: Place) -> DataError:
     """The error for a place without pictures."""
     return DataError(f"{path}: no pictures in it. Pictures are files ending in {', '.join(sorted(PICTURE_SUFFIXES))}.")
 
@@ -114,6 +115,10 @@ class FolderTree:
         self.path = path
         self.unreadable: list[OSError] = []
         self.names = sorted(_walk(path, self.unreadable.append), key=natural)
+
+    def place(self, name: str) -> Path:
+        """Where a file lies."""
+        return self.path / name
 
     def read(self, name: str) -> bytes:
         try:
@@ -164,6 +169,25 @@ def refuse_escapes(tree: Tree) -> None:
                 f"{tree.path}: its member '{name}' would be written outside the target folder. "
                 "The archive is not to be trusted; nothing was imported."
             )
+
+
+class StoreTree:
+    """The files under a folder of a store, with what it told of each. Nothing is `unreadable`: a store lists all, or fails."""
+
+    def __init__(self, folder: Remote) -> None:
+        self.folder = folder
+        self.unreadable: list[OSError] = []
+        self._found = folder.files()
+        self.names = sorted(self._found, key=natural)
+
+    def place(self, name: str) -> Remote:
+        """Where a file lies."""
+        return Remote((self.folder / name).address, self._found[name])
+
+
+def tree_in(folder: Place) -> FolderTree | StoreTree:
+    """The files under a folder, of this machine or of a store."""
+    return FolderTree(folder) if isinstance(folder, Path) else StoreTree(folder)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL import features
 
 from tinct.errors import ConfigError, unknown
 from tinct.images.picture import Picture
+from tinct.places import P, Place
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,17 @@ FORMATS = {name: KINDS[name].suffixes[0] for name in ("jpeg", "png", "tiff", "we
 _BY_SUFFIX = {suffix: kind for kind in KINDS.values() for suffix in kind.suffixes}
 
 
-def kind_of(path: Path) -> Kind | None:
+def kind_of(path: Place) -> Kind | None:
     """The kind that a path's suffix means; None when that is not written."""
     kind = _BY_SUFFIX.get(path.suffix.lower())
     return None if kind is KINDS["avif"] and not features.check("avif") else kind
 
 
-def suffixed(path: Path, format: str | None) -> Path:
+def suffixed(path: P, format: str | None) -> P:
     """The path as that format has it: one that is of it already (.jpeg, .JPG) stays. None changes nothing."""
     if format is None or kind_of(path) is KINDS[format]:
         return path
-    return path.with_suffix(FORMATS[format])
+    return cast(P, path.with_suffix(FORMATS[format]))
 
 
 def checked_format(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tinct.images.limits import collecting, unlimited
+from tinct.images.opening import Source, stream
 from tinct.images.picture import Samples
 
 Tags = dict[int, Any]  # EXIF values by tag; those of DIRECTORIES are Tags themselves
@@ -103,10 +103,10 @@ def described(before: Any, note: str) -> bytes:
     return b"; ".join(part for part in (text, note.encode("utf-8")) if part)
 
 
-def is_synthetic(path: Path) -> bool:
-    """Whether the file bears the note: then it was made here, and may be made again."""
+def is_synthetic(source: Source) -> bool:
+    """Whether the file (or its bytes) bears the note: then it was made here, and may be made again."""
     try:
-        with collecting(), unlimited(), Image.open(path) as image:
+        with collecting(), unlimited(), Image.open(stream(source)) as image:
             found = [
                 image.getexif().get(DESCRIPTION, ""),
                 *getattr(image, "text", {}).values(),

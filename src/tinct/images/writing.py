@@ -18,9 +18,10 @@ from tinct.images import metadata, profiles
 from tinct.images.kinds import KINDS, Kind, kind_of, lost, suffixed
 from tinct.images.picture import Picture, Samples
 from tinct.images.tiff import Page, write_tiff
+from tinct.places import P, Place
 
 
-def target(picture: Picture, path: Path, format: str | None = None) -> tuple[Path, Picture]:
+def target(picture: Picture, path: P, format: str | None = None) -> tuple[P, Picture]:
     """The path to write to (only its suffix may change), and the picture as that kind of file can hold it, with notes.
 
     `format` is a name of FORMATS. PictureError when it can't hold what the picture is.
@@ -35,13 +36,13 @@ def target(picture: Picture, path: Path, format: str | None = None) -> tuple[Pat
         raise PictureError(
             f"{picture.name}: {reason}, which {format} can't hold. Leave --format out, or try {wanted[1:]}."
         )
-    return path.with_suffix(wanted), picture.noted(f"written as {wanted}: {reason}")
+    return cast(P, path.with_suffix(wanted)), picture.noted(f"written as {wanted}: {reason}")
 
 
 _DEEP = "it has 16 bits per sample"
 
 
-def _wanted(picture: Picture, path: Path, *, chosen: bool) -> tuple[str, str]:
+def _wanted(picture: Picture, path: Place, *, chosen: bool) -> tuple[str, str]:
     """The suffix that fits the picture, nearest to the one it has, and why."""
     suffix, kind = path.suffix.lower(), kind_of(path)
     holds = kind.holds if kind else frozenset()
@@ -58,7 +59,7 @@ def _wanted(picture: Picture, path: Path, *, chosen: bool) -> tuple[str, str]:
     return (suffix, "") if kind else (".png", f"{suffix or 'no suffix'} is not a kind that is written")
 
 
-def _without_lost(picture: Picture, path: Path) -> Picture:
+def _without_lost(picture: Picture, path: Place) -> Picture:
     """The picture with a note on what that kind of file has no place for."""
     kind = kind_of(path)
     missing = lost(picture, kind) if kind else ()

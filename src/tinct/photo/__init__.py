@@ -5,7 +5,8 @@ from tinct.photo.colouring import PhotoOptions, colour, colour_batch, honest
 from tinct.photo.hinted import colour_hinted
 from tinct.photo.hints import Hint, Hints, hint, hints_in_file, mask_of
 from tinct.photo.jobs import Job, Plan, plan
-from tinct.photo.runs import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work, run
+from tinct.photo.records import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work
+from tinct.photo.runs import run
 from tinct.photo.states import Canvas, kept, walk
 from tinct.photo.work import coloured, coloured_image, colouring, graying
 

@@ -14,7 +14,7 @@ from tinct.figures import Rgb
 from tinct.images import Picture, Samples, provenance
 from tinct.photo.candidates import Candidates
 from tinct.photo.colouring import full_size
-from tinct.photo.runs import Extra, Result
+from tinct.photo.records import Extra, Result
 
 TOP = 40.0  # levels; the brightest colour of the map: one scale for all photographs, so that their maps compare
 MAP_SIDE, CELL_SIDE = 2048, 400  # px at most, of the map and of a picture on the sheet

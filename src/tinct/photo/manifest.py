@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinct.errors import OutputError
-from tinct.files import output_error
-
-NAME = "manifest.jsonl"
+from tinct.photo.journal import journal
+from tinct.places import Place
 
 
 @dataclass(frozen=True)
@@ -25,45 +21,33 @@ class Identity:
     modified_ns: int
 
     @staticmethod
-    def of(path: Path, name: str) -> Identity:
-        """That of the file as it is now; OSError when it is gone."""
-        status = path.stat()
-        return Identity(name, status.st_size, status.st_mtime_ns)
+    def of(where: Place, name: str) -> Identity:
+        """That of the file as it is now; OSError, or DataError of a store, when it is gone."""
+        if isinstance(where, Path):
+            status = where.stat()
+            return Identity(name, status.st_size, status.st_mtime_ns)
+        return Identity(name, where.status().size, where.status().modified_ns)
 
 
 class Manifest:
-    """The lines of `folder`/manifest.jsonl: read once, appended to as work is done, from several threads too.
+    """The lines of `folder`/manifest.jsonl: read once, written as work is done, from several threads too, then closed.
 
     A line cut off by a kill is left out. Read only, it makes neither folder nor file.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.path = folder / NAME
+    def __init__(self, folder: Place, *, read_only: bool = False) -> None:
+        self.folder = folder
         self._entries: dict[str, dict[str, Any]] = {}
         self._outputs: set[str] = set()
-        self._appending = threading.Lock()
-        for line in (self._text() if read_only else self._opened_text()).splitlines():
+        self._journal = journal(folder)
+        self._read_only = read_only
+        for line in (self._journal.text() if read_only else self._journal.opened()).splitlines():
             self._remember(_parsed(line))
 
-    def _text(self) -> bytes:
-        try:
-            return self.path.read_bytes()
-        except OSError:
-            return b""
-
-    def _opened_text(self) -> bytes:
-        """What stands in the file, which now can be appended to."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b") as file:
-                file.seek(0)
-                text = file.read()
-                if text and not text.endswith(b"\n"):
-                    file.write(b"\n")
-        except OSError as error:
-            folder = self.path.parent
-            raise OutputError(f"{folder}: can't be written to ({error.strerror}). Choose another -o.") from None
-        return text
+    def close(self) -> None:
+        """Writes what is left to write."""
+        if not self._read_only:
+            self._journal.close()
 
     def find(self, identity: Identity, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """The entry, done or skipped, of this very photograph with these very settings."""
@@ -77,16 +61,10 @@ class Manifest:
             self.append(identity, settings, "begun")
 
     def append(self, identity: Identity, settings: Mapping[str, Any], status: str, **facts: Any) -> None:
-        """Writes one line, on the disk when this returns. OutputError when that fails, DiskFull when there is no room."""
+        """Writes one line, as its journal does: OutputError when that fails, DiskFull when there is no room."""
         entry = {**vars(identity), "status": status, **facts, "settings": dict(settings)}
         line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")  # of names that are not UTF-8
-        try:
-            with self._appending, self.path.open("ab") as file:
-                file.write(line + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise output_error(self.path, error) from None
+        self._journal.append(line)
         self._remember(entry)
 
     def lists(self, output: str) -> bool:

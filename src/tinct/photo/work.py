@@ -20,7 +20,7 @@ from tinct.photo.hinted import check_hints, hinted
 from tinct.photo.hints import Hints
 from tinct.photo.memory import within_memory
 from tinct.photo.preview import check_preview, previewed
-from tinct.photo.runs import Result, Work
+from tinct.photo.records import Result, Work
 
 Coloured = tuple[list[Samples], tuple[str, ...]]  # frames, and notes for the user
 Way = Callable[[Colorizer, Picture, PhotoOptions], Coloured]
@@ -53,6 +53,7 @@ def colouring(
         quality=quality,
         max_megapixels=max_megapixels,
         skip=None if force else lambda picture: IN_COLOUR if picture.in_colour else None,
+        model=model,
     )
 
 
