@@ -11,6 +11,7 @@ BENCHMARKS = (
     "photo",
     "preview",
     "folder",
+    "ray_folder",
     "unet_step",
     "training_loop",
     "metrics",

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,21 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> str:
     header = {"format": 1, "family": "unetddim", "model": to_dict(options), "name": "tiny"}
     weights.save(path, family.build(options).state_dict(), header)
     return str(path)
+
+
+@pytest.fixture
+def store() -> Iterator[str]:
+    """The address of an empty folder of a store, in memory."""
+    from storing import store_in_memory
+
+    with store_in_memory() as address:
+        yield address
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """The address of a web server of this machine, which gives what lies in tmp_path/web."""
+    from storing import web_of
+
+    with web_of(tmp_path / "web") as address:
+        yield address

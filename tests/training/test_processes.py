@@ -1,8 +1,10 @@
 """Several processes, or several batches per step, train what one process with one larger batch trains."""
 
 import json
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -93,19 +95,48 @@ def test_too_few_pictures_for_so_many_batches_are_refused(toy, tiny):
         settings(tiny, accumulate=0)
 
 
+def command_line(toy: Path) -> list[str]:
+    """`tinct train` with the settings of `settings`, a batch of 4 per process, as the run `two`."""
+    sets = ["--set", "size=16", "--set", "timesteps=40", "--set", "model.steps=4", "--set", "time_embedding=16"]
+    flags = ["--features", "8,16", "--dropout", "0", "--precision", "float32", "--device", "cpu", "--sample-every", "1"]
+    rates = ["--epochs", "2", "--batch-size", "4", "--learning-rate", "1e-2"]
+    return ["--workspace", str(toy), "train", "--data", "toy", "--name", "two", *sets, *flags, *rates, "--yes"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "launcher", [["accelerate", "launch", "--cpu", "--num_processes", "2"], ["torchrun", "--nproc_per_node", "2"]]
 )
 def test_the_launchers_start_the_same_command(toy, tiny, launcher):
     one = trained_alone(toy, "one", settings(tiny))
-    sets = ["--set", "size=16", "--set", "timesteps=40", "--set", "model.steps=4", "--set", "time_embedding=16"]
-    flags = ["--features", "8,16", "--dropout", "0", "--precision", "float32", "--device", "cpu", "--sample-every", "1"]
-    rates = ["--epochs", "2", "--batch-size", "4", "--learning-rate", "1e-2"]
-    arguments = ["--workspace", str(toy), "train", "--data", "toy", "--name", "two", *sets, *flags, *rates, "--yes"]
     program = Path(sys.executable).with_name(launcher[0])
-    command = [str(program), *launcher[1:], "-m", "tinct", *arguments]
+    command = [str(program), *launcher[1:], "-m", "tinct", *command_line(toy)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("The model is two") == 1
+    assert_same_training(one, toy / "models" / "two")
+
+
+@pytest.mark.slow
+def test_two_machines_that_meet_over_the_network_alone_train_one_model(toy, tiny):
+    """Two nodes, started apart, each with its own launcher and one process, that know nothing but an address of 127.0.0.1."""
+    one = trained_alone(toy, "one", settings(tiny))
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    meeting = ["--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+    program, pipe = str(Path(sys.executable).with_name("torchrun")), subprocess.PIPE
+    with ExitStack() as started:
+        nodes = [
+            started.enter_context(
+                subprocess.Popen(
+                    [program, "--node-rank", rank, *meeting, "-m", "tinct", *command_line(toy)],
+                    stdout=pipe, stderr=pipe, text=True,
+                )
+            )
+            for rank in ("1", "0")
+        ]  # fmt: skip
+        told = [node.communicate(timeout=600) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], told
+    assert [out.count("The model is two") for out, _ in told] == [0, 1]
     assert_same_training(one, toy / "models" / "two")

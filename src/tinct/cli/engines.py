@@ -43,9 +43,9 @@ def _threads(
 def _ray(
     plan: Plan, work: Work, *, workers: int | None, device: str, address: str | None, dry: bool
 ) -> Iterator[Record]:
-    from tinct import cluster
+    from tinct.cluster import runs
 
-    return cluster.run(plan, work, workers=workers, device=device, address=address, dry=dry)
+    return runs.run(plan, work, workers=workers, device=device, address=address, dry=dry)
 
 
 def engine_options(function: F) -> F:

@@ -1,5 +1,1 @@
-"""Photographs on several machines, or several processes of one, through Ray."""
-
-from tinct.cluster.runs import run
-
-__all__ = ["run"]
+"""Photographs on several machines, or several processes of one, through Ray. See `tinct.cluster.runs.run`."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinct import __version__
 from tinct.cluster.session import told
-from tinct.cluster.worker import Series, Worker
+from tinct.cluster.worker import Worker
 from tinct.errors import ConfigError
 from tinct.photo import Work
 from tinct.photo.steps import Outcome
 from tinct.places import Place
+
+if TYPE_CHECKING:
+    from tinct.cluster.worker import Series
 
 LIVES = 5  # actors that may die over some series before they are given back
 TOGETHER = 8  # series that go to an actor at once: a death costs the work on so many, at most
@@ -26,6 +29,7 @@ class Pool:
         self, work: Work, folder: Place | None, workers: int | None, device: str, *, mark: str, dry: bool
     ) -> None:
         import ray
+        from ray import cloudpickle
 
         there = ray.cluster_resources()
         self.on_gpu = device.startswith("cuda") or (device == "auto" and there.get("GPU", 0) >= 1)
@@ -33,12 +37,12 @@ class Pool:
             raise ConfigError(f"device {device}: the cluster has no GPU")
         self.workers = workers or max(1, int(there["GPU" if self.on_gpu else "CPU"]))
         named = device if device != "auto" else "cuda" if self.on_gpu else "cpu"
-        self.actor = {
-            "fn_constructor_args": (work, folder),
+        self.actor: dict[str, Any] = {
+            "fn_constructor_args": (cloudpickle.dumps(work), folder),
             "fn_constructor_kwargs": {"dry": dry, "device": named, "mark": mark, "version": __version__},
             "num_cpus": 1,
-            **({"num_gpus": 1} if self.on_gpu else {}),
-            "max_task_retries": LIVES,
+            "num_gpus": 1 if self.on_gpu else None,
+            "ray_remote_args_fn": lambda: {"max_task_retries": LIVES},
         }
 
     def outcomes(self, waiting: Mapping[int, Series], together: int) -> Iterator[tuple[int, list[Outcome]]]:

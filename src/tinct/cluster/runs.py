@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tinct.cluster.pool import LIVES, TOGETHER, Pool
 from tinct.cluster.session import check, session
-from tinct.cluster.worker import Series
 from tinct.errors import ConfigError
 from tinct.photo import Failed, Plan, Record, Work
 from tinct.photo.desk import Desk
@@ -17,6 +17,9 @@ from tinct.photo.records import series
 from tinct.photo.runs import sweep_outputs
 from tinct.photo.steps import Outcome, Seen, Settled, Steps
 from tinct.places import absolute
+
+if TYPE_CHECKING:
+    from tinct.cluster.worker import Series
 
 
 def run(
@@ -37,7 +40,7 @@ def run(
     if workers == 0:
         raise ConfigError("workers = 0: with --engine ray they are the actors. Give at least 1")
     check(address)
-    plan, waiting = _everywhere(plan), dict[int, Series]()
+    plan, waiting = _everywhere(plan), dict[int, "Series"]()
     desk, mark = Desk(work, plan, dry), uuid.uuid4().hex[:6]
     if not dry:
         sweep_outputs(plan)

@@ -99,11 +99,14 @@ class StoreJournal:
         return self._joined(self._parts())
 
     def opened(self) -> bytes:
-        parts = self._parts()
-        text = self._joined(parts)
-        self._put()  # an empty part: whether anything can be written here is to be known now
-        if parts:
-            self._join(text, parts)
+        try:
+            parts = self._parts()
+            text = self._joined(parts)
+            self._put()  # an empty part: whether anything can be written here is to be known now
+            if parts:
+                self._join(text, parts)
+        except (DataError, OutputError) as error:
+            raise OutputError(f"{self.place.parent}: can't be written to. {error}") from None
         return text
 
     def append(self, line: bytes) -> None:

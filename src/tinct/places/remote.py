@@ -133,6 +133,8 @@ class Remote:
     def write_bytes(self, data: bytes) -> None:
         """Puts a file there, whole: an object store shows the old one, or none, until all of it has come."""
         with _asking(self.address, OutputError):
+            if self.on_the_web:
+                raise PermissionError("nothing is written to the web")
             self._store.makedirs(self._store._parent(self.address), exist_ok=True)
             self._store.pipe_file(self.address, data)
 
@@ -208,8 +210,8 @@ def _nanoseconds(when: Any, info: Mapping[str, Any]) -> int:
     if isinstance(when, str):
         when = datetime.fromisoformat(when)
     if isinstance(when, datetime):
-        return int(when.timestamp() * 1e6) * 1000
+        when = when.timestamp()
     if isinstance(when, int | float):
-        return int(when * 1e9)
+        return round(when * 1e6) * 1000
     tag = next((str(info[key]) for key in _TAGS if info.get(key)), "")
     return int.from_bytes(hashlib.sha256(tag.encode()).digest()[:6], "big") if tag else 0
