@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -63,11 +63,11 @@ def actors(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return found
 
 
-def until(true: object, seconds: float = 200) -> bool:
-    """Waits until something is true."""
+def until(true: Callable[[], object], seconds: float = 600) -> bool:
+    """Waits until something is true, and says whether it is."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if true():  # type: ignore[operator]
+        if true():
             return True
         time.sleep(0.1)
     return False
