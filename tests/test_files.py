@@ -2,7 +2,7 @@
 
 import os
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinct.errors import ConfigError, DataError
-from tinct.files import checked_name, read_json, replacing, replacing_folder, safe_name, sweep, workspace, write_json
+from tinct.files import (
+    checked_name,
+    mark,
+    read_json,
+    replacing,
+    replacing_folder,
+    safe_name,
+    sweep,
+    workspace,
+    write_json,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -158,3 +168,22 @@ def test_the_workspace_is_what_the_environment_says(monkeypatch, tmp_path):
     assert workspace() == tmp_path
     monkeypatch.delenv("TINCT_WORKSPACE")
     assert workspace() == Path()
+
+
+def test_a_mark_finds_just_the_temporary_files_of_its_processes(tmp_path: Path) -> None:
+    others, ours = tmp_path / ".aaaaaa012345.part.png", []
+    others.write_bytes(b"")
+    mark("bbbbbb")
+    try:
+        with suppress(ZeroDivisionError), replacing(tmp_path / "a.png") as temporary:
+            ours.append(temporary.name)
+            temporary.with_name(temporary.name.replace(".part", "0.part")).write_bytes(b"of another length")
+            (tmp_path / f"{temporary.name[:-4]}.jpg").write_bytes(b"left by a kill")
+            raise ZeroDivisionError
+    finally:
+        mark("")
+    assert ours[0].startswith(".bbbbbb")
+    sweep(tmp_path, 0, "bbbbbb")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([others.name, ours[0].replace(".part", "0.part")])
+    sweep(tmp_path, 60)
+    assert others.exists()

@@ -1,10 +1,12 @@
 """`tinct colorize --engine ray`: the files and records of the plain command, by actors; and what is refused."""
 
 import io
+import pickle
 import socket
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,15 @@ from PIL import Image
 
 from clustering import BY_RAY, colorize, colorizing, entries, files, gray_files, until
 from made import encoded, picture, written
+from tinct import __version__, zoo
 from tinct.cli.main import main
+from tinct.cluster.runs import _looked_at
+from tinct.cluster.worker import Worker
+from tinct.errors import ConfigError
+from tinct.photo import PhotoOptions, Planned, colouring, plan
+from tinct.photo.desk import Desk
+from tinct.photo.records import series
+from tinct.photo.steps import Made, Steps
 
 
 def run(*arguments: object) -> int:
@@ -72,6 +82,56 @@ def test_what_is_done_already_takes_no_cluster(untrained: str, album: Path, caps
     assert run(*common, *BY_RAY) == 0
     assert "0 coloured, 3 done before" in capsys.readouterr().out
     assert "ray" not in sys.modules
+
+
+@pytest.mark.parametrize("samples", [None, 2])
+def test_photographs_whose_results_might_get_one_name_go_together(
+    samples: int | None, untrained: str, tmp_path: Path
+) -> None:
+    """Whatever a photograph becomes is of the series of its name."""
+    names = ["a.gif", "a.png", "A.Sheet.tif", "a.b.jpg", "sub/a.png", "a.candidate-1.png"]
+    folder = written(tmp_path / "album", dict.fromkeys(names, encoded(picture(0).convert("L"), "PNG")))
+    work = colouring(zoo.colorizer(zoo.load(untrained)), PhotoOptions(), samples=samples)
+    todo, waiting = plan([folder], tmp_path / "out", label="colour"), {}
+    assert not list(_looked_at(Desk(work, todo, False), todo, waiting))
+    together = sorted(sorted(item.job.name for item in items) for items in waiting.values())
+    assert together == [["A.Sheet.tif", "a.candidate-1.png", "a.gif", "a.png"], ["a.b.jpg"], ["sub/a.png"]]
+    steps = Steps(work, todo.folder, False)
+    for items in waiting.values():
+        for item in items:
+            made = steps.make(steps.decode(item))
+            if isinstance(made, Made):
+                assert {series(path.name) for path in [made.decoded.path, *made.places]} == {series(item.job.name)}
+
+
+def test_what_an_actor_runs_is_made_without_torch(tmp_path: Path) -> None:
+    """It is made in a moment: Ray does not surely take up an actor that dies while it is made."""
+    script = (
+        "import sys\nfrom tinct.cluster.worker import Worker\n"
+        "Worker(b'', None, dry=True, device='cpu', mark='abcdef', version='0')\n"
+        "print(*sys.modules.keys() & {'torch', 'numpy', 'PIL', 'tinct.photo'})"
+    )
+    assert not subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_an_error_that_would_meet_every_photograph_comes_back_from_an_actor(untrained: str, album: Path) -> None:
+    work = colouring(zoo.colorizer(zoo.load(untrained)), PhotoOptions(draws=1))
+    todo = plan([album], album.parent / "out", label="colour")
+    seen = Desk(work, todo, True).look(todo.jobs[0])
+    row = {"number": 3, "series": pickle.dumps([seen])}
+
+    def answer(version: str = __version__, device: str = "cpu") -> object:
+        packed = pickle.dumps(replace(work, make=str, skip=None))
+        given = Worker(packed, todo.folder, dry=True, device=device, mark="", version=version)(row)
+        assert given["number"] == 3
+        return pickle.loads(given["answer"])
+
+    (outcome,) = answer()
+    assert isinstance(outcome.record, Planned)
+    with pytest.raises(ConfigError, match=r"this one has 0\.0"):
+        raise answer("0.0")
+    with pytest.raises(ConfigError, match="unknown device"):
+        raise answer(device="abacus")
 
 
 # --- with Ray ------------------------------------------------------------------------------------------------------------

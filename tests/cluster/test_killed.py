@@ -43,8 +43,12 @@ def test_a_worker_is_killed_again_and_again(untrained: str, tmp_path: Path, caps
     common = (album, "--model", untrained, "--draws", 1)
     chance, kills, before, begun = random.Random(0), 0, 0, time.monotonic()
     with colorizing(*common, "-o", out, *BY_RAY) as process:
-        while until(lambda: len(entries(out)) > before or process.poll() is not None) and process.poll() is None:
-            before = len(entries(out))  # on a busy machine something is to be done between two kills
+
+        def more_is_done() -> bool:  # on a busy machine, too, between two kills
+            return len(entries(out)) > before or process.poll() is not None
+
+        while until(more_is_done) and process.poll() is None:
+            before = len(entries(out))
             until(lambda: process.poll() is not None, KILL_EVERY)
             if living := actors(process):
                 chance.choice(living).kill()
