@@ -63,7 +63,7 @@ def actors(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return found
 
 
-def until(true: Callable[[], object], seconds: float = 600) -> bool:
+def until(true: Callable[[], object], seconds: float = 1500) -> bool:
     """Waits until something is true, and says whether it is."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

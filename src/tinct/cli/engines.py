@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -21,7 +21,7 @@ class Engine(Protocol):
 
     def __call__(
         self, plan: Plan, work: Work, *, workers: int | None, device: str, address: str | None, dry: bool
-    ) -> Iterator[Record]: ...
+    ) -> Generator[Record, None, None]: ...
 
 
 ENGINES: Registry[Engine] = Registry("engine")
@@ -30,7 +30,7 @@ ENGINES: Registry[Engine] = Registry("engine")
 @ENGINES.add("threads")
 def _threads(
     plan: Plan, work: Work, *, workers: int | None, device: str, address: str | None, dry: bool
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     if address:
         raise ConfigError(f"address = {address}: is that of a Ray cluster. Add --engine ray")
     place = chosen_device(device)
@@ -42,7 +42,7 @@ def _threads(
 @ENGINES.add("ray")
 def _ray(
     plan: Plan, work: Work, *, workers: int | None, device: str, address: str | None, dry: bool
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     from tinct.cluster import runs
 
     return runs.run(plan, work, workers=workers, device=device, address=address, dry=dry)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, TypeVar
 from unicodedata import category
 
@@ -60,11 +61,11 @@ def threads(workers: int | None) -> int:
     return min(8, cores()) if workers is None else workers
 
 
-def work_through(plan: Plan, running: Iterable[Record], what: str, *, dry_run: bool) -> int:
+def work_through(plan: Plan, running: Generator[Record, None, None], what: str, *, dry_run: bool) -> int:
     """Shows how the work goes on, says what went wrong and what was noted, and returns the exit code."""
     records: list[Record] = []
     started = time.perf_counter()
-    with progress(transient=True) as bar:
+    with closing(running), progress(transient=True) as bar:
         task = bar.add_task("photographs", total=len(plan.jobs) + len(plan.unreadable))
         try:
             for record in running:

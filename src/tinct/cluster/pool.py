@@ -35,7 +35,7 @@ class Pool:
         self.on_gpu = device.startswith("cuda") or (device == "auto" and there.get("GPU", 0) >= 1)
         if self.on_gpu and not there.get("GPU"):
             raise ConfigError(f"device {device}: the cluster has no GPU")
-        self.workers = workers or max(1, int(there["GPU" if self.on_gpu else "CPU"]))
+        self.workers = workers or max(1, int(there.get("GPU" if self.on_gpu else "CPU", 1)))
         named = device if device != "auto" else "cuda" if self.on_gpu else "cpu"
         self.actor: dict[str, Any] = {
             "fn_constructor_args": (cloudpickle.dumps(work), folder),
@@ -72,7 +72,10 @@ class Pool:
         context.max_errored_blocks = -1  # what is missing is tried once more
         size = max(1, min(together, len(rows) // (16 * self.workers)), len(rows) // _MOST_PARTS)
         blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
-        pool = ray.data.ActorPoolStrategy(size=self.workers)
+        waiting = (
+            {"max_tasks_in_flight_per_actor": 1} if together == 1 else {}
+        )  # what waits behind a death shares its fate
+        pool = ray.data.ActorPoolStrategy(size=self.workers, **waiting)
         yield from blocks.map(Worker, compute=pool, **self.actor).iter_rows()
 
 

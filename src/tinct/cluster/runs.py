@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ def run(
     device: str = "cpu",
     address: str | None = None,
     dry: bool = False,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """As `tinct.photo.run`, by so many actors, on the cluster at `address` or on this machine: the same files, a record for each
     photograph as it is done.
 

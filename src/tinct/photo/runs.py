@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from tinct.files import sweep
@@ -14,7 +14,7 @@ from tinct.photo.records import Failed, Record, Work
 from tinct.photo.steps import Made, Outcome, Seen, Steps, guarded
 
 
-def run(plan: Plan, work: Work, *, workers: int = 0, dry: bool = False) -> Iterator[Record]:
+def run(plan: Plan, work: Work, *, workers: int = 0, dry: bool = False) -> Generator[Record, None, None]:
     """Works through the plan: a record per photograph, in order.
 
     So many workers decode and encode while the model works; with 0 one photograph follows the other. A dry run only says
