@@ -72,7 +72,9 @@ class Pool:
         context.max_errored_blocks = -1  # what is missing is tried once more
         size = max(1, min(together, len(rows) // (16 * self.workers)), len(rows) // _MOST_PARTS)
         blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
-        ahead = 1 if together == 1 else None  # what waits behind a death shares its fate, so where some died nothing waits
+        ahead = (
+            1 if together == 1 else None
+        )  # what waits behind a death shares its fate, so where some died nothing waits
         pool = ray.data.ActorPoolStrategy(size=self.workers, max_tasks_in_flight_per_actor=ahead)
         yield from blocks.map(Worker, compute=pool, **self.actor).iter_rows()
 
