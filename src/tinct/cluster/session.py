@@ -25,7 +25,10 @@ _QUIET = {
     "RAY_py_gcs_connect_timeout_s": "10",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
 }
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray's way to say: this machine alone, on 127.0.0.1
+_ALONE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's way to say: this machine alone, on 127.0.0.1
+    "RAY_worker_niceness": "0",  # of 15, by which everything else that runs comes before the actors
+}
 
 
 @contextlib.contextmanager
@@ -34,7 +37,7 @@ def session(address: str | None, workers: int | None) -> Iterator[None]:
 
     ConfigError when the cluster does not fit, or Ray does not start.
     """
-    for name, value in (_QUIET if address else _QUIET | _LOOPBACK).items():
+    for name, value in (_QUIET if address else _QUIET | _ALONE).items():
         os.environ.setdefault(name, value)
     try:
         with _unheard(), warnings.catch_warnings():
