@@ -11,6 +11,7 @@ BENCHMARKS = (
     "photo",
     "preview",
     "folder",
+    "threads",
     "unet_step",
     "training_loop",
     "metrics",
@@ -18,6 +19,7 @@ BENCHMARKS = (
     "output_rules",
     "uncertainty",
     "hints",
+    "reference",
     "digits",
     "serve",
 )

@@ -14,14 +14,14 @@ import tinct
 
 SOURCE = Path(tinct.__file__).parent
 FLOORS = [
-    {"errors", "registry", "config", "files", "level", "recipes", "devices"},
+    {"errors", "registry", "config", "files", "level", "recipes", "devices", "threads"},
     {"diffusion", "nets", "color", "images"},
     {"losses", "metrics", "data"},
     {"families"},
     {"weights"},
     {"zoo", "figures"},
     {"training", "evaluation", "photo", "generation"},
-    {"web"},
+    {"web", "bench"},
     {"cli"},
 ]
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}

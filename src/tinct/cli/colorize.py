@@ -11,6 +11,7 @@ from tinct import zoo
 from tinct.cli.common import chosen_values, device_option, schema_options
 from tinct.cli.hints import hint_options, hints_for
 from tinct.cli.photographs import photograph_options, picture_format, work_through
+from tinct.cli.reference import reference_for, reference_options
 from tinct.config import from_dict, leaves, override
 from tinct.devices import chosen_device
 from tinct.photo import PhotoOptions, colouring, plan
@@ -28,6 +29,7 @@ from tinct.photo import PhotoOptions, colouring, plan
     "--preview", is_flag=True, help="The mean colour alone, without a sample: pale, in a fraction of the time."
 )
 @hint_options
+@reference_options
 @device_option
 @click.option("--force", is_flag=True, help="Colour pictures that are in colour already, too.")
 def command(
@@ -44,6 +46,9 @@ def command(
     points: tuple[str, ...],
     hints_file: Path | None,
     hint_mask: Path | None,
+    reference: Path | None,
+    palette: str | None,
+    reference_strength: str | None,
     device: str,
     force: bool,
     **options: Any,
@@ -58,6 +63,7 @@ def command(
     tinct colorize old.jpg --seed 2           another colouring
     tinct colorize old.jpg --samples 8        eight of them to choose from, on a sheet too
     tinct colorize old.jpg --hint "120,80,#c02020"   that place is red, and what belongs to it
+    tinct colorize old.jpg --reference autumn.jpg     in the colours of that picture; or of --palette "#a03020,#e0d0b0"
 
     Gray, tinted and sepia pictures are coloured; those in colour are left alone unless --force.
     The exit code is 1 if any photograph failed.
@@ -65,10 +71,12 @@ def command(
     todo = plan(photographs, out, label="colour", format=picture_format(format))
     hints = hints_for(todo, photographs, points, hints_file, hint_mask)
     chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
+    goal = reference_for(reference, palette, reference_strength)
     place = chosen_device(device)
     colorizer = zoo.colorizer(zoo.load(model)).to(place)
     work = colouring(
         colorizer, chosen,
-        hints=hints, samples=samples, preview=preview, quality=quality, force=force, max_megapixels=max_megapixels,
+        hints=hints, reference=goal, samples=samples, preview=preview, quality=quality, force=force,
+        max_megapixels=max_megapixels,
     )  # fmt: skip
     return work_through(todo, work, "coloured", workers=workers, dry_run=dry_run)

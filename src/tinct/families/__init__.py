@@ -14,7 +14,14 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
-from tinct.families.sampling import ColouringOptions, SamplingOptions, chosen_sampling, sampling_options, takes_hints
+from tinct.families.sampling import (
+    ColouringOptions,
+    SamplingOptions,
+    chosen_sampling,
+    sampling_options,
+    takes_hints,
+    takes_reference,
+)
 from tinct.registry import discover
 
 discover(__name__)
@@ -37,4 +44,5 @@ __all__ = [
     "generators_for",
     "sampling_options",
     "takes_hints",
+    "takes_reference",
 ]

@@ -5,6 +5,7 @@ from tinct.photo.colouring import PhotoOptions, colour, colour_batch, honest
 from tinct.photo.hinted import colour_hinted
 from tinct.photo.hints import Hint, Hints, hint, hints_in_file, mask_of
 from tinct.photo.jobs import Job, Plan, plan
+from tinct.photo.reference import Reference, ReferenceOptions, reference_of, towards
 from tinct.photo.runs import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work, run
 from tinct.photo.states import Canvas, kept, walk
 from tinct.photo.work import coloured, coloured_image, colouring, graying
@@ -23,6 +24,8 @@ __all__ = [
     "Plan",
     "Planned",
     "Record",
+    "Reference",
+    "ReferenceOptions",
     "Result",
     "Skipped",
     "Work",
@@ -40,6 +43,8 @@ __all__ = [
     "kept",
     "mask_of",
     "plan",
+    "reference_of",
     "run",
+    "towards",
     "walk",
 ]

@@ -95,17 +95,19 @@ class Work:
     max_megapixels: float = MAX_MEGAPIXELS
     skip: Callable[[Picture], str | None] | None = None  # why a picture is left alone, if it is
     replace: bool = False  # whether a file that was not made here may be overwritten
+    side_by_side: bool = False  # whether workers make photographs too, several at once
 
 
 def run(plan: Plan, work: Work, *, workers: int = 0, dry: bool = False) -> Iterator[Record]:
     """Works through the plan: a record per photograph, in order.
 
-    So many workers decode and encode while the model works; with 0 one photograph follows the other. A dry run only says
-    what would be done: it decodes, and writes nothing at all.
+    So many workers decode and encode while the model works, or do all of it, a photograph each; with 0, or for one photograph,
+    all is done here. A dry run only says what would be done: it decodes, and writes nothing at all.
     OutputError when the folder itself can't be written to; ConfigError, WeightsError and DiskFull, which would meet every
     photograph.
     """
-    runner = _Runner(work, plan, dry)
+    workers = workers if len(plan.jobs) > 1 else 0
+    runner = _Runner(work, plan, dry, work.side_by_side and workers > 1)
     if not dry:
         for folder in {job.target.parent for job in plan.jobs}:
             sweep(folder)
@@ -194,8 +196,8 @@ def _message(error: Exception, job: Job) -> str:
 class _Runner:
     """The steps of each photograph's way, and what a run remembers from one to the next."""
 
-    def __init__(self, work: Work, plan: Plan, dry: bool) -> None:
-        self.work, self.dry = work, dry
+    def __init__(self, work: Work, plan: Plan, dry: bool, in_workers: bool) -> None:
+        self.work, self.dry, self.in_workers = work, dry, in_workers
         self.manifest = Manifest(plan.folder, read_only=dry) if plan.folder else None
         self.sources = {real(job.source) for job in plan.jobs}
         self.taken: dict[str, Path] = {}  # output, in small letters as some file systems have it -> its input
@@ -226,8 +228,8 @@ class _Runner:
         return _Decoded(seen, picture, path, time.perf_counter() - started)
 
     @_guarded
-    def make(self, decoded: _Decoded | _Settled) -> _Made | Record:
-        """The model's part, one photograph after the other."""
+    def make(self, decoded: _Decoded | _Settled) -> _Made | _Decoded | Record:
+        """The model's part, one photograph after the other; or nothing but that its output is free, in their order."""
         if isinstance(decoded, _Settled):
             for path in decoded.paths:
                 self._claim(path, decoded.job)
@@ -235,13 +237,17 @@ class _Runner:
         self._claim(decoded.path, decoded.job)
         if self.dry:
             return Planned(decoded.job.source, decoded.path, decoded.picture.notes)
+        return decoded if self.in_workers else self._made(decoded)
+
+    def _made(self, decoded: _Decoded) -> _Made:
         started = time.perf_counter()
         result = self.work.make(decoded.picture)
         return _Made(decoded, result, self._places(result, decoded), time.perf_counter() - started)
 
     @_guarded
-    def encode(self, made: _Made) -> Record:
-        """In a worker: the files, and at once the line that says so."""
+    def encode(self, made: _Made | _Decoded) -> Record:
+        """In a worker: the files, and at once the line that says so; before that the model's part, where workers do it."""
+        made = self._made(made) if isinstance(made, _Decoded) else made
         seen, path, picture = made.decoded.seen, made.decoded.path, made.decoded.picture
         started = time.perf_counter()
         if self.manifest and made.places:
