@@ -29,6 +29,7 @@ def alone(count: int, name: str) -> ThreadPoolExecutor:
     threads, settled = torch.get_num_threads(), threading.Barrier(count + 1)
 
     def settle() -> None:
+        torch.get_num_threads()  # a thread that first asks later would then take everybody's
         torch.set_num_threads(1)
         settled.wait()
 

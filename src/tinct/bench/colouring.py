@@ -43,7 +43,7 @@ def colouring(model: Colorizer, sizes: Sequence[tuple[int, int]], limits: Limits
         for width, height in sizes:
             source, target = Path(folder) / "photograph.jpg", Path(folder) / "coloured.jpg"
             photograph((width, height)).save(source, quality=_QUALITY)
-            whole = median(_whole(model, source, target) for _ in range(rounds + 1))
+            whole = median([_whole(model, source, target) for _ in range(rounds + 1)][1:])
             taken = [_taken(model, source, target) for _ in range(rounds + 1)][1:]
             seconds = {name: median(row[name] for row in taken) for name in taken[0]}
             stages = _stages(model, source, seconds, limits)

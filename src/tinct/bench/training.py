@@ -28,8 +28,8 @@ def training(
 ) -> Table:
     """Medians of so many steps of a recipe's values, after two; `compiled` as the recipe says, after minutes.
 
-    The optimizer reads weight, gradient and two moments, and writes all but the gradient; clipping reads the gradient; the average
-    reads the weight and itself, and writes itself.
+    The optimizer reads weight, gradient and two moments, and writes all but the gradient; clipping reads the gradient; the
+    average reads the weight and itself, and writes itself.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = _started(Path(folder), values, steps, compiled)
