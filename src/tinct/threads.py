@@ -34,8 +34,12 @@ def alone(count: int, name: str) -> ThreadPoolExecutor:
         settled.wait()
 
     pool = ThreadPoolExecutor(count, name)
-    for _ in range(count):
-        pool.submit(settle)
+    try:
+        for _ in range(count):
+            pool.submit(settle)
+    except BaseException:  # the system has no thread left
+        settled.abort()
+        raise
     settled.wait()
     torch.set_num_threads(threads)
     return pool

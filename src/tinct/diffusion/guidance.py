@@ -92,8 +92,7 @@ class Tones:
         mean, apart = colours.mean(dim=-2), light - light.mean(dim=-1, keepdim=True)
         score = apart / apart.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(1)
         around = colours - mean.unsqueeze(-2)
-        power = score.square().mean(dim=-1).clamp_min(_TINY)
-        slope = (score.unsqueeze(-1) * around).mean(dim=-2) / power.unsqueeze(-1)
+        slope = (score.unsqueeze(-1) * around).mean(dim=-2)  # over the score's variance, which is 1
         return cls(score, mean, slope, around - score.unsqueeze(-1) * slope.unsqueeze(-2))
 
     @property
