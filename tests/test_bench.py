@@ -1,5 +1,6 @@
 """The tables of `tinct bench`: their parts are all of the work, their operations those of torch's counter."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from tinct import bench
 from tinct.bench.colouring import gauged
-from tinct.bench.limits import best
+from tinct.bench.limits import ALL, CONVOLUTION, MEMORY, ONE, PRODUCT, best, named
 from tinct.bench.records import Limit, Stage, Table
 from tinct.cli.main import main
 from tinct.config import from_dict
@@ -23,12 +24,16 @@ SMALL = {
 
 def limits(seconds_each: float = 1e-9) -> bench.Limits:
     """Of every name, one operation, byte or pixel in so many seconds."""
-    return bench.Limits({limit.name: Limit(limit.name, 1 / seconds_each, limit.unit) for limit in bench.measured()})
+    names = [named(MEMORY, threads) for threads in (ONE, ALL)]
+    names += [named(what, numbers, threads) for what, numbers, threads in product(
+        (CONVOLUTION, PRODUCT), ("float32", "bfloat16"), (ONE, ALL)
+    )]  # fmt: skip
+    return bench.Limits({name: Limit(name, 1 / seconds_each, "GFLOP/s") for name in names})
 
 
-def test_every_limit_is_there_and_positive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_limit_is_there_and_positive() -> None:
     found = {limit.name: limit.per_second for limit in bench.measured()}
-    assert len(found) == 2 * (2 * 2 + 1)
+    assert found.keys() == limits().keys()
     assert all(value > 1e6 for value in found.values())
     assert best(lambda: None) < 0.01
 
