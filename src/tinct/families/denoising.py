@@ -112,7 +112,7 @@ def agreed(
 
 def gap_in(losses: Weighting, stage: int) -> float:
     """The gap of a stage, counted from 1."""
-    return losses.consistency_gap / 4 ** (stage - 1)
+    return losses.consistency_gap * 0.25 ** (stage - 1)
 
 
 def _labels(model: DiffusionModel, batch: Batch) -> Tensor:
