@@ -14,12 +14,14 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
+from tinct.families.diffusion import COARSE_CELLS
 from tinct.families.sampling import ColouringOptions, SamplingOptions, chosen_sampling, sampling_options, takes_hints
 from tinct.registry import discover
 
 discover(__name__)
 
 __all__ = [
+    "COARSE_CELLS",
     "FAMILIES",
     "Batch",
     "Classifier",
