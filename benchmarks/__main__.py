@@ -11,6 +11,7 @@ BENCHMARKS = (
     "photo",
     "preview",
     "folder",
+    "onnx",
     "unet_step",
     "training_loop",
     "metrics",

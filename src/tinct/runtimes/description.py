@@ -17,7 +17,24 @@ from tinct.photo.colouring import LONGEST
 from tinct.photo.prints import numbers
 
 NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 1
-COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 100)  # of steps whose levels are listed, with the default
+COUNTS = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    10,
+    12,
+    16,
+    20,
+    25,
+    30,
+    40,
+    50,
+    100,
+)  # of steps whose levels are listed, with the default
 
 
 def network_of(model: Model) -> tuple[Colorizer, Denoiser]:
@@ -61,9 +78,7 @@ def _walk(model: Colorizer) -> dict[str, Any]:
     assert isinstance(model, Diffusing)
     options, schedule = model.options, model.schedule
     counts = sorted({options.steps, *(count for count in COUNTS if count <= len(schedule))})
-    ladders = {
-        str(count): [[level.t, level.alpha, level.sigma] for level in model.levels(count)] for count in counts
-    }
+    ladders = {str(count): [[level.t, level.alpha, level.sigma] for level in model.levels(count)] for count in counts}
     return {
         "target": options.target,
         "sampler": options.sampler,

@@ -14,17 +14,21 @@ from tinct.errors import ConfigError, OutputError, WeightsError
 from tinct.families import Model
 from tinct.files import output_error, replacing_folder, write_json
 from tinct.runtimes import description
+from tinct.runtimes.calibrating import inputs_met
 from tinct.runtimes.graphs import Graph, agreement, examples, graphs_of, mean_place, traced
-from tinct.runtimes.precision import PRECISIONS
+from tinct.runtimes.precision import PRECISIONS, Feeds
 from tinct.runtimes.sessions import Session
 
 EXACT = 1e-4  # of the largest value, that a graph in float32 may differ from torch: sums are taken in another order
-_TRIALS = ((1, (2, 4)), (3, (5, 3)))  # batches and sides that a graph is compared with torch at: not those it was traced at
+_TRIALS = (
+    (1, (2, 4)),
+    (3, (5, 3)),
+)  # batches and sides that a graph is compared with torch at: not those it was traced at
 
 
 @dataclass(frozen=True)
 class Written:
-    """A graph is written. `difference` is the largest to torch, as a share of its largest value; None where nothing could run it."""
+    """A graph is written. `difference` is the largest to torch, as a share of the largest value; None without onnxruntime."""
 
     name: str
     bytes: int
@@ -53,11 +57,12 @@ def export(model: Model, folder: Path, *, precision: str = "float32") -> Iterato
     place = mean_place(network, tuple(graphs[2].inputs.values()))
     about = description.described(colorizer, network, mean_place=place, features=count, precision=precision)
     trials = [examples(network, colorizer.space.channels, *trial) for trial in _TRIALS]
+    met = inputs_met(colorizer, network)
     try:
         with replacing_folder(folder) as new:
             files = []
             for graph in graphs:
-                files.append(_written(graph, trials, new, precision))
+                files.append(_written(graph, trials, new, precision, met[graph.name]))
                 yield files[-1]
             about["files"] = {
                 one.name: {"file": f"{one.name}.onnx", "bytes": one.bytes, "sha256": one.sha256} for one in files
@@ -90,11 +95,13 @@ def check_place(folder: Path, *, force: bool = False) -> None:
         raise OutputError(f"{folder}: holds an export already. Add --force to replace it.")
 
 
-def _written(graph: Graph, trials: Sequence[Mapping[str, Tensor]], folder: Path, precision: str) -> Written:
+def _written(
+    graph: Graph, trials: Sequence[Mapping[str, Tensor]], folder: Path, precision: str, feeds: Feeds
+) -> Written:
     import onnx
 
     path = folder / f"{graph.name}.onnx"
-    onnx.save(PRECISIONS[precision](traced(graph), []), path)
+    onnx.save(PRECISIONS[precision](traced(graph), feeds), path)
     onnx.checker.check_model(path, full_check=True)
     difference = _difference(graph, trials, path)
     if difference is not None and difference > EXACT and precision == "float32":

@@ -129,7 +129,7 @@ def traced(graph: Graph) -> Any:
     given = arguments(graph, graph.inputs)
     shapes = tuple(tuple(map(free, part)) if isinstance(part, tuple) else free(part) for part in given)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 graph.module.eval(), given, dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, optimize=True,
                 input_names=list(graph.inputs), output_names=list(graph.outputs), verbose=False,
@@ -141,7 +141,14 @@ def traced(graph: Graph) -> Any:
 
 def _bare(model: Any) -> Any:
     """Without what the exporter notes of its source: paths of this machine, half a megabyte."""
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
         part.ClearField("doc_string")
         if hasattr(part, "metadata_props"):
             part.ClearField("metadata_props")
@@ -158,8 +165,8 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings, which are about packages that are not used and about its own code."""
+def quiet() -> Iterator[None]:
+    """Without the warnings of exporter and quantizer, which are about packages that are not used and about their own code."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -170,11 +177,9 @@ def _quiet() -> Iterator[None]:
 
 
 def agreement(graph: Graph, inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> float:
-    """The largest difference of a graph's outputs to what its module gives for the same inputs, as a share of the largest value."""
+    """The largest difference of outputs to those of the graph's module for the same inputs, as a share of its largest value."""
     with torch.no_grad():
         wanted = graph.module(*arguments(graph, inputs))
     pairs = zip(wanted if isinstance(wanted, tuple) else (wanted,), outputs, strict=True)
-    differences = [
-        float((got - value).abs().max() / value.abs().max().clamp_min(1e-6)) for value, got in pairs
-    ]
+    differences = [float((got - value).abs().max() / value.abs().max().clamp_min(1e-6)) for value, got in pairs]
     return max(differences)

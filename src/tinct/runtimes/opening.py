@@ -47,7 +47,9 @@ def checked(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
         for part, path in files.items():
             _check(path, about["files"][part]["sha256"])
     except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{folder / NAME}: damaged ({type(error).__name__}: {error}). Export the model again.") from None
+        raise WeightsError(
+            f"{folder / NAME}: damaged ({type(error).__name__}: {error}). Export the model again."
+        ) from None
     return about, files
 
 
@@ -71,7 +73,9 @@ def opened(folder: Path) -> Colorizer:
             features=encoder["features"], mean_place=encoder["mean"],
         )  # fmt: skip
     except (KeyError, TypeError) as error:
-        raise WeightsError(f"{folder / NAME}: damaged ({type(error).__name__}: {error}). Export the model again.") from None
+        raise WeightsError(
+            f"{folder / NAME}: damaged ({type(error).__name__}: {error}). Export the model again."
+        ) from None
     model.network = network
     model.name = str(about.get("name", folder.name))
     model.header = {**header, "sha256": "+".join(about["files"][part]["sha256"] for part in PARTS)}

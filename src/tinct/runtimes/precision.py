@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinct.registry import Registry
+from tinct.runtimes.graphs import quiet
 
 Feeds = list[dict[str, Any]]  # inputs of one graph by name, as arrays: what it meets when photographs are coloured
 PRECISIONS: Registry[Callable[[Any, Feeds], Any]] = Registry("precision")  # an ONNX model -> another
 _SMALL = 64  # numbers that are not worth it
+_WIDE = 32  # channels
 
 
 @PRECISIONS.add("float32")
@@ -37,3 +41,49 @@ def float16(model: Any, feeds: Feeds) -> Any:
     model.graph.ClearField("node")
     model.graph.node.extend([*casts, *nodes])
     return model
+
+
+@PRECISIONS.add("int8")
+def int8(model: Any, feeds: Feeds) -> Any:
+    """Wide convolutions in 8 bit, weights and what they see, each for the range it met; everything else in float32.
+
+    Narrow ones are where colour comes in and goes out: they cost little time, and in 8 bit most of the loss. Weights take
+    7 bit, so that no sum of products leaves 16 bit on processors that add them there.
+    """
+    wide = _wide_convolutions(model)
+    if not wide:
+        return model
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        made = Path(folder) / "made.onnx"
+        quantize_static(
+            model, made, _reader(feeds, {given.name for given in model.graph.input}),
+            quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            per_channel=True, reduce_range=True, op_types_to_quantize=["Conv"], nodes_to_quantize=wide,
+        )  # fmt: skip
+        import onnx
+
+        return onnx.load(made)
+
+
+def _wide_convolutions(model: Any) -> list[str]:
+    """Those with many channels on both sides, by name."""
+    shapes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in shapes]
+    return [node.name for node in convolutions if min(shapes[node.input[1]][:2]) >= _WIDE]
+
+
+def _reader(feeds: Feeds, names: set[str]) -> Any:
+    """The inputs one after the other, as the library asks for them."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
+        def __init__(self) -> None:
+            self.left = iter(feeds)
+
+        def get_next(self) -> dict[str, Any] | None:
+            given = next(self.left, None)
+            return given and {name: given[name] for name in names}
+
+    return Reader()
