@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,8 @@ def _interleaved(models: Mapping[str, Colorizer], gray: torch.Tensor, runs: int)
         features = network.encode(gray)
         x_t = torch.randn(len(gray), one.space.channels, *(side // network.reduction for side in gray.shape[2:]))
         level = Level(500.0, 0.3, 0.95).batched(x_t)
-        calls["encoder", name] = lambda network=network: network.encode(gray)
-        calls["denoiser", name] = lambda network=network, given=(x_t, level, features): network(*given)
+        calls["encoder", name] = partial(network.encode, gray)
+        calls["denoiser", name] = partial(network, x_t, level, features)
     seconds: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for _ in range(runs + 2):  # the first two warm up
         for key, call in calls.items():

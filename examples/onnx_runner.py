@@ -178,7 +178,7 @@ def border(gray: Array, rule: dict[str, float]) -> tuple[Array, Array]:
 def ramp(first: int, last: int, short: int, long: int) -> Array:
     """0 outside first..last of `short` lines, 1 from a line further in, as seen at `long` lines."""
     places = (np.arange(long, dtype=np.float32) + 0.5) * (short / long)
-    return np.minimum(places - first, last - places).clip(0, 1)
+    return np.asarray(np.minimum(places - first, last - places).clip(0, 1))
 
 
 def unframed(gray: Array, inside: tuple[Array, Array]) -> Array:
