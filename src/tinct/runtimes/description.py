@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from tinct.families import COARSE_CELLS, Colorizer, Diffusing, Model
 from tinct.nets import Denoiser
 from tinct.photo.colouring import LONGEST
 from tinct.photo.prints import numbers
+from tinct.runtimes.graphs import Graph
 
 NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 1
 COUNTS = (
@@ -53,17 +54,18 @@ def _refused(model: Model, reason: str) -> ConfigError:
     return ConfigError(f"the model '{model.name}' can't be exported: {reason}. The bundled 'photo' can")
 
 
-def described(
-    model: Colorizer, network: Denoiser, *, mean_place: int | None, features: int, precision: str
-) -> dict[str, Any]:
+def described(model: Colorizer, graphs: Sequence[Graph], precision: str) -> dict[str, Any]:
     """Everything but the files, which are named when they are written. docs/onnx.md says what each entry means."""
+    encoder, _, likeness = graphs
+    network: Any = model.network
     return {
         "format": FORMAT,
         "version": VERSION,
         "tinct": __version__,
         "name": model.name,
         "precision": precision,
-        "encoder": {"features": features, "mean": mean_place},
+        "files": {},
+        "encoder": {"features": len(likeness.inputs), "mean": encoder.mean},
         "picture": {
             "size": model.working_size, "multiple": network.multiple, "reduction": network.reduction,
             "longest": LONGEST, **numbers(),

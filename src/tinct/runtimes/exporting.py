@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -15,8 +17,8 @@ from tinct.families import Model
 from tinct.files import output_error, replacing_folder, write_json
 from tinct.runtimes import description
 from tinct.runtimes.calibrating import inputs_met
-from tinct.runtimes.graphs import Graph, agreement, examples, graphs_of, mean_place, traced
-from tinct.runtimes.precision import PRECISIONS, Feeds
+from tinct.runtimes.graphs import Graph, agreement, examples, graphs_of, traced
+from tinct.runtimes.precision import PRECISIONS
 from tinct.runtimes.sessions import Session
 
 EXACT = 1e-4  # of the largest value, that a graph in float32 may differ from torch: sums are taken in another order
@@ -51,22 +53,18 @@ def export(model: Model, folder: Path, *, precision: str = "float32") -> Iterato
     packages that lack, WeightsError for a graph that gives other numbers, OutputError for a place that can't be written to.
     """
     colorizer, network = description.network_of(model)
+    convert = PRECISIONS[precision]
     check_packages()
     graphs = graphs_of(network, colorizer.space.channels)
-    count = len(graphs[2].inputs)
-    place = mean_place(network, tuple(graphs[2].inputs.values()))
-    about = description.described(colorizer, network, mean_place=place, features=count, precision=precision)
+    about = description.described(colorizer, graphs, precision)
     trials = [examples(network, colorizer.space.channels, *trial) for trial in _TRIALS]
-    met = inputs_met(colorizer, network)
+    met = cache(lambda: inputs_met(colorizer, network))
     try:
         with replacing_folder(folder) as new:
-            files = []
             for graph in graphs:
-                files.append(_written(graph, trials, new, precision, met[graph.name]))
-                yield files[-1]
-            about["files"] = {
-                one.name: {"file": f"{one.name}.onnx", "bytes": one.bytes, "sha256": one.sha256} for one in files
-            }
+                one = _written(graph, trials, new, lambda traced, part=graph.name: convert(traced, lambda: met()[part]))
+                about["files"][one.name] = {"file": f"{one.name}.onnx", "bytes": one.bytes, "sha256": one.sha256}
+                yield one
             write_json(new / description.NAME, about, sync=True)
     except OSError as error:
         raise output_error(folder, error) from None
@@ -96,17 +94,19 @@ def check_place(folder: Path, *, force: bool = False) -> None:
 
 
 def _written(
-    graph: Graph, trials: Sequence[Mapping[str, Tensor]], folder: Path, precision: str, feeds: Feeds
+    graph: Graph, trials: Sequence[Mapping[str, Tensor]], folder: Path, convert: Callable[[Any], Any]
 ) -> Written:
+    """The graph in its file, compared with torch as it is, and again when it is converted."""
     import onnx
 
-    path = folder / f"{graph.name}.onnx"
-    onnx.save(PRECISIONS[precision](traced(graph), feeds), path)
-    onnx.checker.check_model(path, full_check=True)
+    path, model = folder / f"{graph.name}.onnx", traced(graph)
+    onnx.save(model, path)
     difference = _difference(graph, trials, path)
-    if difference is not None and difference > EXACT and precision == "float32":
+    if difference is not None and difference > EXACT:
         raise WeightsError(f"{graph.name}: the graph differs from torch by {difference:.2g} of its largest value")
-    return Written(graph.name, path.stat().st_size, digest(path), difference)
+    onnx.save(convert(model), path)
+    onnx.checker.check_model(path, full_check=True)
+    return Written(graph.name, path.stat().st_size, digest(path), _difference(graph, trials, path))
 
 
 def _difference(graph: Graph, trials: Sequence[Mapping[str, Tensor]], path: Path) -> float | None:

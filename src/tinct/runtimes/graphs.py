@@ -27,12 +27,13 @@ _SIDES = (3, 5)  # times `multiple`, of the photograph that is traced: unlike, a
 
 @dataclass(frozen=True)
 class Graph:
-    """A module with example inputs by name, and the names of its outputs."""
+    """A module with example inputs by name, and the names of its outputs; which of them is the mean colour, if one is."""
 
     name: str
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
+    mean: int | None = None
 
 
 class _Encoding(nn.Module):
@@ -90,21 +91,16 @@ def graphs_of(network: Denoiser, channels: int) -> tuple[Graph, Graph, Graph]:
     features = {name: value for name, value in inputs.items() if name.startswith("feature_")}
     denoised = {name: value for name, value in inputs.items() if name != "gray"}
     with torch.no_grad():
-        apart = mean_place(network, tuple(features.values())) == len(features)
+        mean = network.mean(tuple(features.values()))
+    names = [name for name, feature in features.items() if feature is mean]
+    place = None if mean is None else list(features).index(names[0]) if names else len(features)
+    apart = place == len(features)
     encoded = (*features, "mean") if apart else tuple(features)
     return (
-        Graph("encoder", _Encoding(network, apart), {"gray": inputs["gray"]}, encoded),
+        Graph("encoder", _Encoding(network, apart), {"gray": inputs["gray"]}, encoded, place),
         Graph("denoiser", _Denoising(network), denoised, ("prediction",)),
         Graph("likeness", _Likeness(network), features, ("likeness",)),
     )
-
-
-def mean_place(network: Denoiser, features: Features) -> int | None:
-    """Which output of the encoder has the mean: a feature, or one more behind them; None for a network without that head."""
-    mean = network.mean(features)
-    if mean is None:
-        return None
-    return next((index for index, feature in enumerate(features) if feature is mean), len(features))
 
 
 def arguments(graph: Graph, inputs: Mapping[str, Tensor]) -> tuple[Any, ...]:

@@ -10,10 +10,10 @@ from typing import Any
 from filelock import FileLock
 
 from tinct import zoo
-from tinct.errors import DataError, WeightsError
+from tinct.errors import DataError, OutputError, WeightsError
 from tinct.families import Colorizer
 from tinct.files import read_json, safe_name
-from tinct.runtimes.description import FORMAT, NAME, VERSION
+from tinct.runtimes.description import FORMAT, NAME, VERSION, network_of
 from tinct.runtimes.exporting import Exported, Written, digest, export
 from tinct.runtimes.sessions import RunDenoiser, onnxruntime
 
@@ -65,7 +65,7 @@ def opened(folder: Path) -> Colorizer:
     onnxruntime()
     about, files = checked(folder)
     header: Mapping[str, Any] = about.get("header") or {}
-    model = zoo.colorizer(zoo.build(header, folder / NAME))
+    model, _ = network_of(zoo.build(header, folder / NAME))
     try:
         encoder, picture = about["encoder"], about["picture"]
         network = RunDenoiser(
@@ -89,9 +89,15 @@ def on_first_use(name: str) -> Iterator[Written | Exported | Colorizer]:
     """
     onnxruntime()
     weights = zoo.find(name)
-    sha256 = str(zoo.load_weights(weights)[1].get("sha256") or digest(weights))
-    folder = cache_folder() / f"{safe_name(weights.stem)}-{sha256[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not weights.is_file():
+        raise WeightsError(f"{weights}: no such weights file")
+    folder = cache_folder() / f"{safe_name(weights.stem)}-{digest(weights)[:16]}"  # their header has the defaults
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be made: {error.strerror}. Export with `tinct export onnx`, and give that folder as --model."
+        ) from None
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         try:
             checked(folder)

@@ -13,19 +13,19 @@ from tinct.registry import Registry
 from tinct.runtimes.graphs import quiet
 
 Feeds = list[dict[str, Any]]  # inputs of one graph by name, as arrays: what it meets when photographs are coloured
-PRECISIONS: Registry[Callable[[Any, Feeds], Any]] = Registry("precision")  # an ONNX model -> another
+PRECISIONS: Registry[Callable[[Any, Callable[[], Feeds]], Any]] = Registry("precision")  # an ONNX model -> another
 _SMALL = 64  # numbers that are not worth it
 _WIDE = 32  # channels
 
 
 @PRECISIONS.add("float32")
-def float32(model: Any, feeds: Feeds) -> Any:
+def float32(model: Any, met: Callable[[], Feeds]) -> Any:
     """As torch has them."""
     return model
 
 
 @PRECISIONS.add("float16")
-def float16(model: Any, feeds: Feeds) -> Any:
+def float16(model: Any, met: Callable[[], Feeds]) -> Any:
     """Weights in half the bytes, brought back to float32 when they are loaded: all arithmetic stays as it is."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -44,7 +44,7 @@ def float16(model: Any, feeds: Feeds) -> Any:
 
 
 @PRECISIONS.add("int8")
-def int8(model: Any, feeds: Feeds) -> Any:
+def int8(model: Any, met: Callable[[], Feeds]) -> Any:
     """Wide convolutions in 8 bit, weights and what they see, each for the range it met; everything else in float32.
 
     Narrow ones are where colour comes in and goes out: they cost little time, and in 8 bit most of the loss. Weights take
@@ -58,7 +58,7 @@ def int8(model: Any, feeds: Feeds) -> Any:
     with tempfile.TemporaryDirectory() as folder, quiet():
         made = Path(folder) / "made.onnx"
         quantize_static(
-            model, made, _reader(feeds, {given.name for given in model.graph.input}),
+            model, made, _reader(met(), {given.name for given in model.graph.input}),
             quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             per_channel=True, reduce_range=True, op_types_to_quantize=["Conv"], nodes_to_quantize=wide,
         )  # fmt: skip
