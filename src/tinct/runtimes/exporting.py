@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from tinct.files import output_error, replacing_folder, write_json
 from tinct.runtimes import description
 from tinct.runtimes.calibrating import inputs_met
 from tinct.runtimes.graphs import Graph, agreement, examples, graphs_of, traced
-from tinct.runtimes.precision import PRECISIONS
+from tinct.runtimes.precision import PRECISIONS, Convert, Feeds
 from tinct.runtimes.sessions import Session
 
 EXACT = 1e-4  # of the largest value, that a graph in float32 may differ from torch: sums are taken in another order
@@ -62,7 +61,7 @@ def export(model: Model, folder: Path, *, precision: str = "float32") -> Iterato
     try:
         with replacing_folder(folder) as new:
             for graph in graphs:
-                one = _written(graph, trials, new, lambda traced, part=graph.name: convert(traced, lambda: met()[part]))
+                one = _written(graph, trials, new, convert, met)
                 about["files"][one.name] = {"file": f"{one.name}.onnx", "bytes": one.bytes, "sha256": one.sha256}
                 yield one
             write_json(new / description.NAME, about, sync=True)
@@ -94,7 +93,11 @@ def check_place(folder: Path, *, force: bool = False) -> None:
 
 
 def _written(
-    graph: Graph, trials: Sequence[Mapping[str, Tensor]], folder: Path, convert: Callable[[Any], Any]
+    graph: Graph,
+    trials: Sequence[Mapping[str, Tensor]],
+    folder: Path,
+    convert: Convert,
+    met: Callable[[], Mapping[str, Feeds]],
 ) -> Written:
     """The graph in its file, compared with torch as it is, and again when it is converted."""
     import onnx
@@ -104,7 +107,7 @@ def _written(
     difference = _difference(graph, trials, path)
     if difference is not None and difference > EXACT:
         raise WeightsError(f"{graph.name}: the graph differs from torch by {difference:.2g} of its largest value")
-    onnx.save(convert(model), path)
+    onnx.save(convert(model, lambda: met()[graph.name]), path)
     onnx.checker.check_model(path, full_check=True)
     return Written(graph.name, path.stat().st_size, digest(path), _difference(graph, trials, path))
 

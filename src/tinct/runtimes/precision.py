@@ -11,9 +11,11 @@ import numpy as np
 
 from tinct.registry import Registry
 from tinct.runtimes.graphs import quiet
+from tinct.runtimes.sessions import onnxruntime
 
 Feeds = list[dict[str, Any]]  # inputs of one graph by name, as arrays: what it meets when photographs are coloured
-PRECISIONS: Registry[Callable[[Any, Callable[[], Feeds]], Any]] = Registry("precision")  # an ONNX model -> another
+Convert = Callable[[Any, Callable[[], Feeds]], Any]  # an ONNX model, and what it meets, -> another
+PRECISIONS: Registry[Convert] = Registry("precision")
 _SMALL = 64  # numbers that are not worth it
 _WIDE = 32  # channels
 
@@ -53,6 +55,8 @@ def int8(model: Any, met: Callable[[], Feeds]) -> Any:
     wide = _wide_convolutions(model)
     if not wide:
         return model
+    onnxruntime()
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -62,8 +66,6 @@ def int8(model: Any, met: Callable[[], Feeds]) -> Any:
             quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             per_channel=True, reduce_range=True, op_types_to_quantize=["Conv"], nodes_to_quantize=wide,
         )  # fmt: skip
-        import onnx
-
         return onnx.load(made)
 
 
