@@ -117,7 +117,7 @@ def traced(graph: Graph) -> Any:
 
     def free(value: Tensor) -> dict[int, Any]:
         """Its dimensions that may change: batch, and sides as multiples of those of the smallest features."""
-        if value.dim() == 1:
+        if value.dim() != 4:
             return {0: batch}
         down, across = (side // of for side, of in zip(value.shape[-2:], _SIDES, strict=True))
         return {0: batch, 2: down * rows, 3: across * columns}
