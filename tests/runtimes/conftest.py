@@ -16,7 +16,7 @@ SPLIT = {"size": 32, "network": {"encoder": [32, 32, 32], "denoiser": [32, 32], 
 PLAIN = {
     "size": 32,
     "steps": 3,
-    "network": {"features": [8, 8], "attention": [2], "time_embedding": 16, "dropout": 0.3},
+    "network": {"features": [8], "time_embedding": 16, "dropout": 0.3},
 }
 
 
