@@ -12,6 +12,7 @@ BENCHMARKS = (
     "preview",
     "folder",
     "threads",
+    "onnx",
     "unet_step",
     "training_loop",
     "metrics",

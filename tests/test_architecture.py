@@ -21,6 +21,7 @@ FLOORS = [
     {"weights"},
     {"zoo", "figures"},
     {"training", "evaluation", "photo", "generation"},
+    {"runtimes"},
     {"web", "bench"},
     {"cli"},
 ]
@@ -32,6 +33,7 @@ ONLY_IN = {
     **{name: {"web"} for name in ("fastapi", "starlette", "uvicorn", "h11", "pydantic", "anyio", "python_multipart")},
     "gradio": {"web"},
     "safetensors": {"weights"},
+    **{name: {"runtimes"} for name in ("onnx", "onnxscript", "onnxruntime")},
 }
 NEVER = {
     "torchvision",  # its wheel can't be imported beside a CPU build of torch

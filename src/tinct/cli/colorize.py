@@ -12,14 +12,17 @@ from tinct.cli.common import chosen_values, device_option, schema_options
 from tinct.cli.hints import hint_options, hints_for
 from tinct.cli.photographs import photograph_options, picture_format, work_through
 from tinct.cli.reference import reference_for, reference_options
+from tinct.cli.runtime import loaded, runtime_option
 from tinct.config import from_dict, leaves, override
-from tinct.devices import chosen_device
 from tinct.photo import PhotoOptions, colouring, plan
 
 
 @click.command(context_settings={"max_content_width": 110})
 @photograph_options
-@click.option("--model", default="photo", show_default=True, metavar="NAME|FILE", help="See `tinct models`.")
+@click.option(
+    "--model", default="photo", show_default=True, metavar="NAME|FILE|FOLDER",
+    help="See `tinct models`; with --runtime onnx also a folder of `tinct export onnx`.",
+)  # fmt: skip
 @schema_options(leaves(PhotoOptions()))
 @click.option(
     "--samples", type=int, metavar="N",
@@ -30,6 +33,7 @@ from tinct.photo import PhotoOptions, colouring, plan
 )
 @hint_options
 @reference_options
+@runtime_option
 @device_option
 @click.option("--force", is_flag=True, help="Colour pictures that are in colour already, too.")
 def command(
@@ -49,6 +53,7 @@ def command(
     reference: Path | None,
     palette: str | None,
     reference_strength: str | None,
+    runtime: str,
     device: str,
     force: bool,
     **options: Any,
@@ -62,6 +67,7 @@ def command(
     tinct colorize "album/**/*.tif" -o out    patterns, in quotes, on every system
     tinct colorize old.jpg --seed 2           another colouring
     tinct colorize old.jpg --samples 8        eight of them to choose from, on a sheet too
+    tinct colorize old.jpg --runtime onnx     in onnxruntime instead of torch
     tinct colorize old.jpg --hint "120,80,#c02020"   that place is red, and what belongs to it
     tinct colorize old.jpg --reference autumn.jpg     in the colours of that picture; or of --palette "#a03020,#e0d0b0"
 
@@ -72,8 +78,7 @@ def command(
     hints = hints_for(todo, photographs, points, hints_file, hint_mask)
     chosen = from_dict(PhotoOptions, override(PhotoOptions, {}, chosen_values(options)))
     goal = reference_for(reference, palette, reference_strength)
-    place = chosen_device(device)
-    colorizer = zoo.colorizer(zoo.load(model)).to(place)
+    colorizer = zoo.colorizer(loaded(model, runtime, device))
     work = colouring(
         colorizer, chosen,
         hints=hints, reference=goal, samples=samples, preview=preview, quality=quality, force=force,

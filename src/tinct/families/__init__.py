@@ -14,6 +14,7 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
+from tinct.families.diffusion import COARSE_CELLS
 from tinct.families.sampling import (
     ColouringOptions,
     SamplingOptions,
@@ -27,6 +28,7 @@ from tinct.registry import discover
 discover(__name__)
 
 __all__ = [
+    "COARSE_CELLS",
     "FAMILIES",
     "Batch",
     "Classifier",
