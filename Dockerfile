@@ -1,6 +1,7 @@
 # tinct serve on a CPU, with the bundled models, for others on the network: the token is printed when it starts.
 #
-#     docker build -t tinct .
+#     docker build -t tinct .       # smaller by gigabytes with the options for a CPU that https://pytorch.org/get-started/locally
+#                                   # shows for pip: --build-arg TORCH_OPTIONS="--index-url ..."
 #     docker run --rm -p 8000:8000 tinct
 FROM python:3.11-slim
 
@@ -8,7 +9,8 @@ WORKDIR /opt/tinct
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir -c constraints.txt setuptools
-RUN pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu
+ARG TORCH_OPTIONS=""
+RUN pip install --no-cache-dir -c constraints.txt $TORCH_OPTIONS torch
 RUN pip install --no-cache-dir -c constraints.txt --no-build-isolation '.[app]'
 
 RUN useradd --create-home tinct

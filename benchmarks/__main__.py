@@ -12,6 +12,8 @@ BENCHMARKS = (
     "preview",
     "folder",
     "ray_folder",
+    "threads",
+    "onnx",
     "unet_step",
     "training_loop",
     "metrics",
@@ -19,6 +21,7 @@ BENCHMARKS = (
     "output_rules",
     "uncertainty",
     "hints",
+    "reference",
     "digits",
     "serve",
 )

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
+
+from tinct.bench.made import photograph
 
 SIZE = (4000, 3000)
 TARGET_SECONDS, TARGET_GIGABYTES = 4.0, 1.5
@@ -38,7 +39,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "photograph.jpg"
-        photograph().save(source, quality=95)
+        photograph(SIZE).save(source, quality=95)
         command = [sys.executable, "-m", "benchmarks.photo", "--model", options.model, "--runs", str(options.runs)]
         child = subprocess.run([*command, "--child", str(source)], stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(child.stdout)
@@ -50,19 +51,6 @@ def main() -> int:
     print(f"largest memory: {result['gigabytes']:.2f} GB (target {TARGET_GIGABYTES:g})")
     print(f"luma after the JPEG: mean error {error:.3f} levels")
     return 0 if seconds < TARGET_SECONDS and result["gigabytes"] < TARGET_GIGABYTES else 1
-
-
-def photograph() -> Image.Image:
-    """A gray photograph as scanners save it, in three equal channels: six pictures side by side, with grain."""
-    names = ("astronaut", "camera", "coffee", "chelsea", "rocket", "grass")
-    tile = (SIZE[0] // 3, SIZE[1] // 2)
-    page = Image.new("L", SIZE)
-    for number, name in enumerate(names):
-        picture = Image.fromarray(getattr(data, name)()).convert("L").resize(tile, Image.Resampling.BICUBIC)
-        page.paste(picture, (number % 3 * tile[0], number // 3 * tile[1]))
-    grain = np.random.default_rng(0).normal(0, 5, SIZE[::-1])
-    samples = (np.asarray(page) + grain).round().clip(0, 255).astype(np.uint8)
-    return Image.fromarray(samples).convert("RGB")
 
 
 def measured(source: Path, name: str, runs: int) -> dict[str, object]:

@@ -15,8 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.photo import photograph
+from benchmarks.photo import SIZE as FULL
 from tinct import zoo
+from tinct.bench.made import photograph
 from tinct.families import Colorizer
 from tinct.photo import Done, PhotoOptions, colouring, plan, run
 
@@ -32,7 +33,7 @@ def main() -> int:
     model = zoo.colorizer(zoo.load(options.model))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "photograph.jpg"
-        photograph().resize(SIZE).save(source, quality=95)
+        photograph(FULL).resize(SIZE).save(source, quality=95)
         preview, full = (_milliseconds(model, source, preview, options.runs) for preview in (True, False))
     print(f"{SIZE[0]} x {SIZE[1]} px, model {options.model}, median of {options.runs}")
     print(f"preview {preview:.0f} ms (target {TARGET_MILLISECONDS:g}), in full {full:.0f} ms")

@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.photo import photograph
+from benchmarks.photo import SIZE as FULL
 from tinct import colorize
+from tinct.bench.made import photograph
 from tinct.web.client import Client, ServerError
 
 SIZE = (1155, 866)  # a megapixel
@@ -41,7 +42,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serving(options.model) as (client, seconds_to_health):
         source = Path(folder) / "photograph.jpg"
-        photograph().resize(SIZE).save(source, quality=95)
+        photograph(FULL).resize(SIZE).save(source, quality=95)
         rest = _median(lambda: client.colorize_files([source]), options.runs)
         here = _median(lambda: colorize(source, model=options.model), options.runs)
         step, cancelled = _cancelling(client, source)

@@ -25,9 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinct import recipes
+from tinct.bench.made import prepared_set
 from tinct.config import from_dict, merge
 from tinct.training.cost import peak_memory
 from tinct.training.feed import Feed
@@ -36,7 +35,6 @@ from tinct.training.options import TrainConfig
 from tinct.training.progress import StepDone
 from tinct.training.run import Run, Saved
 
-SIDE = 64
 WORK = ("forward", "backward", "optimizer")
 OVERHEAD = ("load", "clip", "average", "other")
 OVERHEAD_LIMIT, MEMORY_LIMIT, HALT_LIMIT = 0.03, 6e9, 0.5
@@ -48,17 +46,6 @@ PARTS_OF_AN_EPOCH = {
 LARGE = {"features": [64, 128, 256, 512], "bottleneck": 1664}  # 50M parameters
 
 Figures = dict[str, Any]
-
-
-def make_set(folder: Path, count: int) -> None:
-    """A prepared set of so many pictures of soft noise."""
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (count, SIDE // 8, SIDE // 8, 3), dtype=np.uint8)
-    folder.mkdir(parents=True)
-    np.save(folder / "train.rgb.npy", coarse.repeat(8, axis=1).repeat(8, axis=2))
-    np.save(folder / "train.labels.npy", np.zeros(count, dtype=np.int64))
-    metadata = {"categories": ["noise"], "normalization": "none", "train_samples": count}
-    (folder / "metadata.json").write_text(json.dumps(metadata))
 
 
 def started(options: argparse.Namespace, folder: Path, values: dict[str, Any]) -> Run:
@@ -126,7 +113,7 @@ def epoch(options: argparse.Namespace, folder: Path) -> Figures:
     """Seconds of a run's second epoch, from outside, and of its parts: the loop's own, and those between its records."""
     training = {"epochs": 2, "patience": 0, "checkpoint_minutes": 60.0, **({"compile": False} if options.eager else {})}
     config = from_dict(TrainConfig, merge(recipes.load("photo"), {"training": training}))
-    make_set(folder / "made", int(1.06 * config.training.batch_size * 2 * options.steps))
+    prepared_set(folder / "made", int(1.06 * config.training.batch_size * 2 * options.steps))
     run = Run.new(folder / "run", folder / "made", config)
     clock, parts, before = run.trainer.clock, dict[str, float](), dict[str, float]()
     began = last = time.perf_counter()
@@ -235,7 +222,7 @@ def main() -> int:
             return 0
         if options.data is None:
             options.data = Path(folder) / "made"
-            make_set(options.data, int(1.2 * options.batch * (options.steps + options.warmup + 1)))
+            prepared_set(options.data, int(1.2 * options.batch * (options.steps + options.warmup + 1)))
         good = []
         for name in [options.only] if options.only else MEASURES:
             figures = apart(name, options)

@@ -14,14 +14,15 @@ import tinct
 
 SOURCE = Path(tinct.__file__).parent
 FLOORS = [
-    {"errors", "registry", "config", "files", "level", "recipes", "devices", "places"},
+    {"errors", "registry", "config", "files", "level", "recipes", "devices", "threads", "places"},
     {"diffusion", "nets", "color", "images"},
     {"losses", "metrics", "data"},
     {"families"},
     {"weights"},
     {"zoo", "figures"},
     {"training", "evaluation", "photo", "generation"},
-    {"web", "cluster"},
+    {"runtimes"},
+    {"web", "cluster", "bench"},
     {"cli"},
 ]
 FLOOR = {part: number for number, parts in enumerate(FLOORS) for part in parts}
@@ -34,6 +35,7 @@ ONLY_IN = {
     "safetensors": {"weights"},
     "ray": {"cluster"},
     "fsspec": {"places"},
+    **{name: {"runtimes"} for name in ("onnx", "onnxscript", "onnxruntime")},
 }
 NEVER = {
     "torchvision",  # its wheel can't be imported beside a CPU build of torch

@@ -55,6 +55,9 @@ def colorize(
     model: str | Colorizer = "photo",
     hints: Iterable[Any] = (),
     hint_mask: str | Path | bytes | Image.Image | None = None,
+    reference: str | Path | bytes | Image.Image | None = None,
+    palette: str | Iterable[str] | None = None,
+    reference_strength: float | None = None,
     preview: bool = False,
     **options: int | float | str | None,
 ) -> Image.Image:
@@ -62,21 +65,24 @@ def colorize(
 
     `hints` are places with their colours: (x, y, "#rrggbb"), (x, y, "#rrggbb", radius), mappings of these names, or
     `tinct.photo.Hint`; pixels of the upright photograph, from its top left corner. Of a `hint_mask`, RGBA and as large as the
-    photograph, the opaque pixels are hints. A `preview` is the mean colour alone, by one pass of the network.
+    photograph, the opaque pixels are hints. Colours go towards those of a `reference`, a picture, or of a `palette`,
+    "#a03020,#e0d0b0" or a list of such, as far as `reference_strength` says, from 0 to 1. A `preview` is the mean colour alone,
+    by one pass of the network.
 
     The other options are those of `tinct.photo.PhotoOptions`: steps, sampler, spacing, eta, temperature, draws, size, seed,
     saturation, stretch. Converting the result to "L" gives the photograph's gray again, exactly (its 8-bit gray, for 16-bit
-    photographs: `tinct.photo.colour` keeps all 16). Raises PictureError for what can't be read and ConfigError for a hint that
-    is none; warns when memory forces a smaller working size.
+    photographs: `tinct.photo.colour` keeps all 16). Raises PictureError for what can't be read and ConfigError for a hint or
+    colour that is none; warns when memory forces a smaller working size.
     """
     import warnings
 
+    from tinct import photo as photographs
     from tinct import zoo
-    from tinct.photo import Hints, coloured_image, mask_of
 
     colorizer = zoo.colorizer(load(model)) if isinstance(model, str) else model
-    given = Hints(hints, None if hint_mask is None else mask_of(hint_mask))
-    image, notes = coloured_image(colorizer, photo, hints=given, preview=preview, **options)
+    given = photographs.Hints(hints, None if hint_mask is None else photographs.mask_of(hint_mask))
+    goal = photographs.reference_of(reference, palette, reference_strength)
+    image, notes = photographs.coloured_image(colorizer, photo, hints=given, reference=goal, preview=preview, **options)
     for note in notes:
         warnings.warn(note, stacklevel=2)
     return image

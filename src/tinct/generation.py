@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tinct.errors import OutputError, WeightsError
 from tinct.families import PictureGenerator, SamplingOptions, chosen_sampling, generators_for
 from tinct.figures import Rgb
 from tinct.files import replacing, sweep
+from tinct.threads import alone
 
 _NOTE = "tinct"  # the key of the text in a PNG that says how it was made
 
@@ -76,8 +77,7 @@ def _side_by_side(
     if min(at_once, len(batches)) < 2:
         yield from (_batch(model, some, options) for some in batches)
         return
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(at_once, "pictures", torch.set_num_threads, (1,))
+    pool = alone(at_once, "pictures")
     try:
         under_way: deque[Future[Iterable[Rgb]]] = deque()
         for some in batches:
@@ -87,7 +87,6 @@ def _side_by_side(
         yield from (batch.result() for batch in under_way)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # part of what a thread of its own set is everybody's
 
 
 @torch.inference_mode()

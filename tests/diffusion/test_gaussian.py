@@ -19,6 +19,7 @@ from tinct.diffusion import CLEAN, SAMPLERS, SCHEDULES, SPACINGS, Level, Schedul
 
 ORDERS = {"ddim": 1, "heun": 2, "dpm++2m": 2, "dpm++3m": 3, "unipc": 3, "ipndm": 4}  # of those without noise
 NOISY = ["ddpm", "ddpm-large"]
+JUMPING = "consistency"  # goes to x_0 at once: asks a denoiser for the end of the path, not for the mean
 MU = torch.tensor([0.3, -0.5, 0.0, 1.0], dtype=torch.float64)
 D = torch.tensor([0.2, 0.5, 1.0, 2.0], dtype=torch.float64)
 # ladders of 1000 levels: those not uniform in t are the same on every schedule, see test_levels
@@ -71,7 +72,7 @@ def wanted_deviation(levels) -> Tensor:
 
 
 @pytest.mark.parametrize(("schedule", "spacing"), LADDERS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [*ORDERS, *NOISY])
 def test_samples_have_the_mean_and_deviation_of_the_data(name, schedule, spacing):
     errors = []
     for steps in (250, 1000):
@@ -84,7 +85,22 @@ def test_samples_have_the_mean_and_deviation_of_the_data(name, schedule, spacing
 
 
 def test_every_sampler_has_an_order_or_noise():
-    assert {*ORDERS, *NOISY} == set(SAMPLERS)
+    assert {*ORDERS, *NOISY, JUMPING} == set(SAMPLERS)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 20])
+@pytest.mark.parametrize(("schedule", "spacing"), LADDERS)
+def test_consistent_denoisers_need_one_step_and_stay_exact_with_more(schedule, spacing, steps):
+    levels = rungs(schedule, spacing, steps)
+    mean, deviation = moments(JUMPING, levels, denoise=lambda x_t, level: on_the_path(x_t, level, CLEAN))
+    assert_close(mean, MU, rtol=0, atol=1e-10)
+    assert_close(deviation, D, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_means_have_less_spread_than_the_data_after_steps_of_consistency(steps):
+    _, deviation = moments(JUMPING, rungs("chroma", "geometric", steps))
+    assert (deviation < 0.8 * D).all()
 
 
 @pytest.mark.parametrize("name", NOISY)

@@ -1,11 +1,12 @@
-"""Closed form: for Gaussian data the guide of known cells is the conditional mean."""
+"""Closed form: for Gaussian data known cells give the conditional mean, and a reference its mean and covariance."""
 
 import torch
+from scipy.linalg import sqrtm
 from torch import Tensor
 from torch.testing import assert_close
 
 from tinct.diffusion import CLEAN, SAMPLERS, Level, Schedule, ladder
-from tinct.diffusion.guidance import coarse, gain, in_turn, kriging, left_open, replacement
+from tinct.diffusion.guidance import Tones, coarse, gain, in_turn, kriging, left_open, matched, replacement, transport
 
 SHAPE, CELLS = (4, 5), torch.tensor([2, 9, 17])
 N = SHAPE[0] * SHAPE[1]
@@ -159,3 +160,88 @@ def test_of_guides_in_turn_the_last_has_the_last_say():
     assert only(x_0, CLEAN).flatten().tolist() == [1, 0, 0]
     swapped = in_turn(other, one)
     assert swapped(x_0, CLEAN).flatten().tolist() == [1, 3, 0]
+
+
+# --- a reference -------------------------------------------------------------------------------------------------------
+
+
+def painted(seed: int, shape: tuple[int, ...] = (3, 12, 20)) -> tuple[Tensor, Tensor]:
+    """Correlated chroma (B, 2, h, w) and light (B, h, w) in levels, the chroma going with the light; float64."""
+    generator = torch.Generator().manual_seed(seed)
+    count, h, w = shape
+    noise = torch.randn(count, 3, h * w, generator=generator, dtype=torch.float64)
+    mixing = torch.randn(count, 3, 3, generator=generator, dtype=torch.float64)
+    parts = (mixing @ noise + 3 * torch.randn(count, 3, 1, generator=generator, dtype=torch.float64)) * 12
+    return parts[:, :2].reshape(count, 2, h, w), 128 + parts[:, 2].reshape(count, h, w)
+
+
+def joint(colours: Tensor, light: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (..., 3) and covariance (..., 3, 3) of colours (..., n, 2) and the light's standard score, the plain way."""
+    score = (light - light.mean(-1, keepdim=True)) / light.std(-1, correction=0, keepdim=True)
+    all_three = torch.cat([colours, score[..., None]], dim=-1)
+    mean = all_three.mean(-2)
+    products = all_three.mT @ all_three / colours.shape[-2]
+    return mean, products - mean[..., None] * mean[..., None, :]
+
+
+def test_at_full_strength_mean_and_covariance_are_the_references() -> None:
+    """Those of light and colour together, in every draw: for Gaussian colours all of the joint distribution."""
+    x_0, light = painted(0)
+    colours, tones = painted(1, (1, 9, 30))
+    goal = colours[0].flatten(1).T, tones[0].flatten()
+    moved = matched(light, Tones.of(*goal), 1.0)(x_0, CLEAN)
+    mean, covariance = joint(moved.flatten(2).mT, light.flatten(1))
+    wanted_mean, wanted_covariance = joint(*goal)
+    assert_close(mean, wanted_mean.expand_as(mean), rtol=1e-9, atol=1e-9)
+    assert_close(covariance, wanted_covariance.expand_as(covariance), rtol=1e-7, atol=1e-7)
+
+
+def test_strength_goes_from_nothing_to_all_in_a_straight_line() -> None:
+    x_0, light = painted(0)
+    colours, tones = painted(1, (1, 9, 30))
+    goal = Tones.of(colours[0].flatten(1).T, tones[0].flatten())
+    none, half, all_ = (matched(light, goal, strength)(x_0, CLEAN) for strength in (0.0, 0.5, 1.0))
+    assert torch.equal(none, x_0)
+    assert_close(half, (x_0 + all_) / 2)
+    means = [part.mean(dim=(0, 2, 3)) for part in (none, half, all_)]
+    away = [float((mean - goal.mean).norm()) for mean in means]
+    assert away[0] > away[1] > away[2]
+
+
+def test_transport_is_the_optimal_one_between_gaussians() -> None:
+    """By scipy's own roots of matrices; and it is symmetric, as the gradient of a potential is (Brenier 1991)."""
+    roots = torch.randn(2, 5, 2, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    here, goal = roots @ roots.mT + 0.05 * torch.eye(2)
+    found = transport(here, goal)
+    assert_close(found, found.mT)
+    assert_close(found @ here @ found, goal)
+    for one, other, moved in zip(here, goal, found, strict=True):
+        root = torch.from_numpy(sqrtm(one.numpy()).real)
+        middle = torch.from_numpy(sqrtm((root @ other @ root).numpy()).real)
+        assert_close(moved, torch.linalg.inv(root) @ middle @ torch.linalg.inv(root), rtol=1e-6, atol=1e-8)
+
+
+def test_no_direction_is_stretched_more_than_allowed_and_an_even_picture_stays_even() -> None:
+    x_0, light = painted(0)
+    colours, tones = painted(1, (1, 9, 30))
+    goal = Tones.of(100 * colours[0].flatten(1).T, tones[0].flatten())
+    own = Tones.of(x_0.flatten(2).mT, light.flatten(1))
+    for most in (1.0, 2.5):
+        stretching = transport(own.covariance, goal.covariance, deviation=0.5, most=most)
+        assert_close(torch.linalg.eigvalsh(stretching).amax(dim=1), torch.full((3,), most).double())
+    plain, wall = torch.full((1, 2, 4, 4), 7.0).double(), torch.full((1, 4, 4), 90.0).double()
+    even = matched(wall, goal, 1.0, deviation=0.5, most=2.0)(plain, CLEAN)
+    assert_close(even, goal.mean.view(1, 2, 1, 1).expand(1, 2, 4, 4))
+
+
+def test_one_colour_is_a_tint_and_two_are_a_duotone() -> None:
+    x_0, light = painted(0)
+    tint = Tones.of(torch.tensor([[-20.0, 15.0]]).double(), torch.tensor([80.0]).double())
+    assert_close(
+        matched(light, tint, 1.0)(x_0, CLEAN), torch.tensor([-20.0, 15.0]).double().view(1, 2, 1, 1).expand_as(x_0)
+    )
+    two = torch.tensor([[10.0, -20.0], [-30.0, 20.0]]).double()  # the first is dark
+    goal = Tones.of(two, torch.tensor([60.0, 190.0]).double())
+    moved = matched(light, goal, 1.0)(x_0, CLEAN).flatten(2).mT
+    score = (light - light.mean((1, 2), keepdim=True)) / light.std((1, 2), correction=0, keepdim=True)
+    assert_close(moved, two.mean(0) + score.flatten(1)[..., None] * (two[1] - two[0]) / 2, rtol=1e-6, atol=1e-6)

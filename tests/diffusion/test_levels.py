@@ -94,7 +94,15 @@ def test_at_ratio_stays_within_the_ends(name):
     schedule = Schedule.named(name, 200)
     assert schedule.at_ratio(1e-9).t == 0
     assert schedule.at_ratio(1e9).t == 199
-    assert Schedule.named(name, 1).at_ratio(3.0) == Schedule.named(name, 1).level(0)
+    one = Schedule.named(name, 1)
+    assert one.at_ratio(3.0).t == 0
+    assert one.at_ratio(3.0).alpha == pytest.approx(one.level(0).alpha)
+    ratios = torch.tensor([0.07, 1.0, 11.0])
+    for level in zip(
+        *(part.flatten().tolist() for part in vars(schedule.at_ratios(ratios)).values()), ratios.tolist(), strict=True
+    ):
+        alone = schedule.at_ratio(level[3])
+        assert level[:3] == pytest.approx((alone.t, alone.alpha, alone.sigma), rel=1e-6)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 30, 1000])

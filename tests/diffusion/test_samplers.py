@@ -104,7 +104,7 @@ def test_a_perfect_denoiser_gives_the_picture_whatever_the_noise(name):
         torch.testing.assert_close(last.x_t, picture, rtol=0, atol=1e-5)
 
 
-NOISY = {"ddpm": {}, "ddpm-large": {}, "ddim": {"eta": 0.5}}
+NOISY = {"ddpm": {}, "ddpm-large": {}, "consistency": {}, "ddim": {"eta": 0.5}}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -109,6 +109,18 @@ def test_hints_are_taken(server: Served, photo: Path) -> None:
     assert (np.asarray(by_list) == np.asarray(by_mask)).all()
 
 
+def test_a_reference_and_a_palette_are_taken(server: Served, photo: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9), "#c02020").save(buffer, "PNG")
+    without = server.client.colorize(photo, format="png")
+    by_picture = server.client.colorize(photo, format="png", reference=buffer.getvalue())
+    by_palette = server.client.colorize(photo, format="png", palette="#c02020")
+    assert (np.asarray(by_picture) != np.asarray(without)).any()
+    assert np.abs(np.asarray(by_picture, int) - np.asarray(by_palette, int)).max() <= 1  # a mean of 81 or of one
+    with pytest.raises(ServerError, match="palette: 'red': expected #rrggbb"):
+        server.client.colorize(photo, palette="red")
+
+
 def test_digits_are_made(server: Served) -> None:
     (one,) = server.client.generate(model="digits", steps=1, label=7)
     first, second = server.client.generate(2, steps=1, label=7)

@@ -135,6 +135,19 @@ def test_a_click_on_the_photograph_is_a_hint(visit: Visit, photo: Path) -> None:
     visit.page.wait_for_function("document.querySelector('#colour-hint-list textarea').value === ''")
 
 
+def test_colours_go_towards_another_picture(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9), "#2040c0").save(tmp_path / "blue.png")
+    visit.upload("colour-files", photo)
+    visit.page.get_by_role("button", name="Colours of another picture").click()
+    visit.upload("colour-reference", tmp_path / "blue.png")
+    visit.coloured()
+    rgb = np.asarray(Image.open(io.BytesIO(downloaded(visit))).convert("RGB")).astype(int)
+    assert (rgb[..., 2] - rgb[..., 0]).mean() > 15
+    visit.page.locator("#colour-palette textarea, #colour-palette input").first.fill("#c02020")
+    visit.page.click("#colour-begin")
+    assert "both say which colours" in visit.wait("#colour-status .problem").inner_text()
+
+
 def test_cancelling_ends_it_soon(visit: Visit, photo: Path, server: Served) -> None:
     visit.upload("colour-files", photo)
     visit.page.get_by_role("button", name="More options").first.click()

@@ -25,7 +25,9 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model on pictures, beside the baselines."),
     "figure": ("figure", "Draw the diffusion process, losses and noise schedules."),
     "compare": ("compare", "Compare models, or train and compare every family, under one protocol."),
+    "export": ("export", "Write a model for other runtimes (ONNX)."),
     "serve": ("serve", "Serve the API on this machine."),
+    "bench": ("bench", "Measure where the time goes on this machine, beside its own limits."),
     "fid": ("fid", "Measure how far a set of pictures is from a reference."),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinct import __version__
@@ -38,7 +38,7 @@ class Pool:
         self.workers = workers or max(1, int(there.get("GPU" if self.on_gpu else "CPU", 1)))
         named = device if device != "auto" else "cuda" if self.on_gpu else "cpu"
         self.actor: dict[str, Any] = {
-            "fn_constructor_args": (cloudpickle.dumps(work), folder),
+            "fn_constructor_args": (_packed(cloudpickle.dumps, work), folder),
             "fn_constructor_kwargs": {"dry": dry, "device": named, "mark": mark, "version": __version__},
             "num_cpus": 1,
             "num_gpus": 1 if self.on_gpu else None,
@@ -83,3 +83,11 @@ def _reason(error: Exception) -> str:
     if "No module named 'tinct" in str(error):
         return f"its machines must have tinct {__version__} installed, as this one has"
     return told(error)
+
+
+def _packed(dumps: Callable[[Any], bytes], work: Work) -> bytes:
+    """The work as it goes to the actors; ConfigError for a model of another runtime than torch, whose sessions stay here."""
+    try:
+        return dumps(work)
+    except TypeError as error:
+        raise ConfigError(f"engine ray: the model can't be sent to actors ({error}). Leave --runtime away") from None

@@ -1,12 +1,13 @@
 """Guidance: what else is known of a picture, brought into the x_0 that a sampler goes on with; so it works with every sampler.
 
 Legend: D the network's x_0, as N cells; A picks those k of them that are known; h what is known there, with deviation t;
-C the covariance of cells.
+C the covariance of cells; m, S mean and covariance of colour over a picture; R of a reference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from tinct.level import Level
 
+_TINY = 1e-30  # instead of 0, where something is divided by it
 Guide = Callable[[Tensor, Level], Tensor]  # the network's x_0 (B, C, h, w) at a level -> the one that is sampled with
 
 
@@ -68,6 +70,94 @@ def coarse(goal: Tensor, cells: int, share: Tensor | float = 1.0) -> Guide:
     def guide(x_0: Tensor, level: Level) -> Tensor:
         lacking = F.adaptive_avg_pool2d(goal - x_0, small)
         return x_0 + share * F.interpolate(lacking, (h, w), mode="bicubic")
+
+    return guide
+
+
+@dataclass(frozen=True)
+class Tones:
+    """How colours (..., n, 2) go with light (..., n): their mean m, (..., 2), and what comes with u, the light's standard score.
+
+    colour = m + b u + rest, b (..., 2) by least squares; `rest` (..., n, 2) is uncorrelated with the light, of covariance S.
+    """
+
+    score: Tensor  # u, (..., n)
+    mean: Tensor
+    slope: Tensor
+    rest: Tensor
+
+    @classmethod
+    def of(cls, colours: Tensor, light: Tensor) -> Tones:
+        """Light of less than a level's deviation counts as even."""
+        mean, apart = colours.mean(dim=-2), light - light.mean(dim=-1, keepdim=True)
+        score = apart / apart.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(1)
+        around = colours - mean.unsqueeze(-2)
+        slope = (score.unsqueeze(-1) * around).mean(dim=-2)  # over the score's variance, which is 1
+        return cls(score, mean, slope, around - score.unsqueeze(-1) * slope.unsqueeze(-2))
+
+    @property
+    def covariance(self) -> Tensor:
+        """S, (..., 2, 2), of the rest."""
+        return self.rest.mT @ self.rest / self.rest.shape[-2]
+
+
+def transport(covariance: Tensor, goal: Tensor, *, deviation: float = 0.0, most: float = float("inf")) -> Tensor:
+    """T (..., 2, 2), symmetric: colours of one covariance times T have that of the goal, and are moved as little as can be.
+
+    T = S^-1/2 (S^1/2 S_R S^1/2)^1/2 S^-1/2 (Olkin and Pukelsheim 1982). The covariance gets a deviation more, and T is scaled
+    to stretch no direction more than `most` times: else the noise of an even picture would become its colours.
+    """
+    here = covariance + deviation**2 * torch.eye(2).to(covariance)
+    root = _root(here)
+    back = _inverse(root)
+    stretching = back @ _root(root @ goal @ root) @ back
+    return stretching * (most / _largest(stretching)).clamp_max(1)[..., None, None]
+
+
+def _determinant(matrix: Tensor) -> Tensor:
+    """Of positive semidefinite matrices (..., 2, 2); written out, as not every device has linear algebra."""
+    return (matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]).clamp_min(0)
+
+
+def _trace(matrix: Tensor) -> Tensor:
+    return matrix[..., 0, 0] + matrix[..., 1, 1]
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """Square root of positive semidefinite matrices (..., 2, 2): (M + d I) / sqrt(tr M + 2 d), d^2 = det M (Levinger 1980)."""
+    determinant = _determinant(matrix).sqrt()
+    scale = (_trace(matrix) + 2 * determinant).clamp_min(_TINY).sqrt()
+    return (matrix + determinant[..., None, None] * torch.eye(2).to(matrix)) / scale[..., None, None]
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    """Of positive definite matrices (..., 2, 2): (tr M I - M) / det M."""
+    adjugate = _trace(matrix)[..., None, None] * torch.eye(2).to(matrix) - matrix
+    return adjugate / _determinant(matrix).clamp_min(_TINY)[..., None, None]
+
+
+def _largest(matrix: Tensor) -> Tensor:
+    """The largest eigenvalue of positive semidefinite matrices (..., 2, 2); never quite 0."""
+    half = _trace(matrix) / 2
+    return (half + (half.square() - _determinant(matrix)).clamp_min(0).sqrt()).clamp_min(_TINY)
+
+
+def matched(
+    light: Tensor, goal: Tones, strength: float, *, deviation: float = 0.0, most: float = float("inf")
+) -> Guide:
+    """Colours of each x_0 (B, 2, h, w) on its light (B, h, w) go towards those of the goal, so far as the strength g says.
+
+    (1 - g) D + g (m_R + b_R u + T rest), see `transport`: at g = 1 mean, slope and covariance are the reference's. Of all maps
+    that give a Gaussian picture the joint distribution of light and colour that a reference has, and leave its light, it
+    moves the colours least (Knothe 1957: the triangular map). It stretches, and so leaves edges where they are.
+    """
+
+    def guide(x_0: Tensor, level: Level) -> Tensor:
+        flat = x_0.flatten(2).mT  # (B, N, 2)
+        own = Tones.of(flat, light.flatten(1))
+        stretched = own.rest @ transport(own.covariance, goal.covariance, deviation=deviation, most=most)
+        wanted = goal.mean + own.score[..., None] * goal.slope + stretched
+        return torch.lerp(flat, wanted, strength).mT.reshape(x_0.shape)
 
     return guide
 

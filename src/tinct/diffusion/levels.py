@@ -66,14 +66,23 @@ class Schedule:
 
     def at_ratio(self, ratio: float) -> Level:
         """The level with s = `ratio`, between the schedule's ends; its t is interpolated, so not whole."""
-        if len(self) == 1:
-            return self.level(0)
-        value = torch.tensor(ratio, dtype=torch.float64).log().clamp(self.log_ratio[0], self.log_ratio[-1])
-        upper = int(torch.searchsorted(self.log_ratio, value).clamp(1, len(self) - 1))
-        below, above = self.log_ratio[upper - 1], self.log_ratio[upper]
-        t = upper - 1 + float((value - below) / (above - below))
-        squared = float((2 * value).exp())
-        return Level(t, (1 + squared) ** -0.5, (squared / (1 + squared)) ** 0.5)
+        t, alpha, sigma = (float(part) for part in self._at(torch.tensor([ratio], dtype=torch.float64)))
+        return Level(t, alpha, sigma)
+
+    def at_ratios(self, ratios: Tensor) -> Level:
+        """The same for many (B,), as float32 tensors (B, 1, 1, 1)."""
+        return Level(*(part.to(ratios.device).view(-1, 1, 1, 1).float() for part in self._at(ratios.cpu().double())))
+
+    def _at(self, ratios: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """t, alpha and sigma (N,) where s is `ratios` (N,), float64."""
+        log_ratio = ratios.log().clamp(self.log_ratio[0], self.log_ratio[-1])
+        t = torch.zeros_like(log_ratio)
+        if len(self) > 1:
+            upper = torch.searchsorted(self.log_ratio, log_ratio).clamp(1, len(self) - 1)
+            below, above = self.log_ratio[upper - 1], self.log_ratio[upper]
+            t = upper - 1 + (log_ratio - below) / (above - below)
+        squared = (2 * log_ratio).exp()
+        return t, (1 + squared).rsqrt(), (squared / (1 + squared)).sqrt()
 
 
 @SCHEDULES.add("linear")
@@ -141,6 +150,17 @@ def logsnr(schedule: Schedule, steps: int, *, low: float = 0.03, high: float = 8
     """
     low, high = _within(schedule, low), _within(schedule, high)
     return tuple(schedule.at_ratio(high * (low / high) ** (index / max(steps - 1, 1))) for index in range(steps))
+
+
+@SPACINGS.add("geometric")
+def geometric(schedule: Schedule, steps: int, *, high: float = 80.0, span: float = 256.0) -> tuple[Level, ...]:
+    """s from `high` on, each the same factor below the one before, so that the one after the last would be `high` / `span`.
+
+    For samplers whose every step goes all the way to x_0: with two steps s = 80 and 5, with four 80, 20, 5 and 1.25.
+    """
+    high = _within(schedule, high)
+    low = _within(schedule, high / span)
+    return tuple(schedule.at_ratio(high * (low / high) ** (index / steps)) for index in range(steps))
 
 
 def _within(schedule: Schedule, ratio: float) -> float:

@@ -125,3 +125,17 @@ def heun(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn
             ahead = (x_t - lower.alpha * denoise(x_t, lower)) / lower.sigma
             x_t = x_t + (lower.sigma - lower.alpha * level.ratio) / 2 * (ahead - eps)
         yield Step(done, len(ladder) - 1, x_t, x_0)
+
+
+@SAMPLERS.add("consistency")
+def consistency(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
+    """To x_0 at once, then noise anew for the next look (Song et al. 2023, 2303.01469, algorithm 1).
+
+    For models that were tuned to it (`consistency_gap`): the x_0 of others is a mean, and each step blurs it more.
+    """
+    for done, (level, lower) in enumerate(pairwise(ladder), 1):
+        x_0 = denoise(x_t, level)
+        x_t = lower.alpha * x_0
+        if lower.sigma > 0:
+            x_t = x_t + lower.sigma * randn(x_t)
+        yield Step(done, len(ladder) - 1, x_t, x_0)

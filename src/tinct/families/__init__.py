@@ -14,12 +14,21 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
-from tinct.families.sampling import ColouringOptions, SamplingOptions, chosen_sampling, sampling_options, takes_hints
+from tinct.families.diffusion import COARSE_CELLS
+from tinct.families.sampling import (
+    ColouringOptions,
+    SamplingOptions,
+    chosen_sampling,
+    sampling_options,
+    takes_hints,
+    takes_reference,
+)
 from tinct.registry import discover
 
 discover(__name__)
 
 __all__ = [
+    "COARSE_CELLS",
     "FAMILIES",
     "Batch",
     "Classifier",
@@ -37,4 +46,5 @@ __all__ = [
     "generators_for",
     "sampling_options",
     "takes_hints",
+    "takes_reference",
 ]

@@ -37,6 +37,13 @@ class Weighting:
 
     weighting: str = option("none", "of noise levels in the mean squared error", choices=lambda: list(WEIGHTINGS))
     snr_gamma: float = option(5.0, "the signal-to-noise ratio that min-snr cuts at", low=1e-3)
+    consistency_gap: float = option(
+        0.0,
+        "tunes a trained model to few steps: it learns its own x_0 from a noise level by so much of it lower, a quarter of "
+        "that in each further stage; 0 = it learns the truth",
+        low=0.0,
+        high=1.0,
+    )
 
     def feature_networks(self) -> list[str]:
         """See Losses: none."""
@@ -66,17 +73,46 @@ class Drawn:
     level: Level
 
 
-def drawn(model: DiffusionModel, batch: Batch, x_0: Tensor, features: Features) -> Drawn:
-    """Prediction and target at K levels per picture, one from each K-th of the schedule."""
+def drawn(model: DiffusionModel, batch: Batch, x_0: Tensor, features: Features, gap: float = 0.0) -> Drawn:
+    """Prediction and target at K levels per picture, one from each K-th of the schedule.
+
+    The target is that of the truth; with a `gap`, that of the model's own x_0 from a lower level: see `agreed`.
+    """
     count = model.options.levels_per_picture
     strata = (torch.arange(count) + rand(batch.generators, count)) / count
     t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
     eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
     x_0, labels = x_0.repeat_interleave(count, dim=0), _labels(model, batch).repeat_interleave(count)
     level = model.schedule.levels(t)
-    x_t = diffuse(x_0, eps, level)
-    prediction = model.network(x_t, level, repeated(features, count), labels)
+    x_t, features = diffuse(x_0, eps, level), repeated(features, count)
+    prediction = model.network(x_t, level, features, labels)
+    if gap:
+        x_0 = agreed(model, x_0, eps, level, gap, features, labels)
+        eps = (x_t - level.alpha * x_0) / level.sigma  # of the x_0 that is now wanted
     return Drawn(prediction, model.target.of(x_0, eps, level), x_t, level)
+
+
+@torch.no_grad()
+def agreed(
+    model: DiffusionModel, x_0: Tensor, eps: Tensor, level: Level, gap: float, features: Features, labels: Tensor
+) -> Tensor:
+    """What the model gives for x_0 with less of the same noise: consistency is that it gives that at `level` too.
+
+    The lower s is s (1 - gap n(s)), n(s) = 1 + 8 / (1 + e^(s / 12)): Geng et al. 2024, 2406.14548, eq. 14 and 15, its steepness
+    for colours of unit variance. Below the schedule's end it is 0, where x_0 is the truth.
+    """
+    ratio = level.ratio.flatten()
+    lower_ratio = ratio * (1 - gap * (1 + 8 * torch.sigmoid(-ratio / 12)))
+    lower = model.schedule.at_ratios(lower_ratio.clamp_min(1e-6))
+    x_lower = diffuse(x_0, eps, lower)
+    own = model.target.x_0(model.network(x_lower, lower, features, labels), x_lower, lower)
+    clean = (lower_ratio <= model.schedule.level(0).ratio).view(-1, 1, 1, 1)
+    return torch.where(clean, x_0, own.clamp(-model.limit, model.limit))
+
+
+def gap_in(losses: Weighting, stage: int) -> float:
+    """The gap of a stage, counted from 1."""
+    return losses.consistency_gap * 0.25 ** (stage - 1)
 
 
 def _labels(model: DiffusionModel, batch: Batch) -> Tensor:
@@ -118,7 +154,10 @@ class Denoising(Judged):
             raise ConfigError(
                 f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0"
             )
-        self.guess = nn.Linear(width, categories) if weighted else None  # only training needs it
+        self.tuned = losses.consistency_gap > 0  # the denoiser alone: what the encoder and its heads know stays
+        if self.tuned:
+            model.network.keep_encoder()
+        self.guess = nn.Linear(width, categories) if weighted and not self.tuned else None  # only training needs it
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Losses "mse" (1 = nothing learned, with unit-variance targets), "perceptual" and "adversarial" where they count,
@@ -127,12 +166,12 @@ class Denoising(Judged):
         model, options = self.model, self.model.options
         x_0 = model.encode(batch.rgb)
         features = model.network.encode(unit_gray(batch.gray))
-        at = drawn(model, batch, x_0, features)
+        at = drawn(model, batch, x_0, features, gap_in(self.losses, self.stage))
         losses = {"mse": self.losses.mse * squared_error(model, self.losses, at)} if self.losses.mse else {}
         if self.judging:
             losses |= self.judged(self._estimate(at), x_0, luma(batch.rgb).float(), trust(at.level))
         mean = model.network.mean(features)
-        if mean is not None:
+        if mean is not None and not self.tuned:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
         if self.guess is not None:
             scores = self.guess(model.network.summary(features))

@@ -32,6 +32,7 @@ from tinct.diffusion.noise import randn
 from tinct.errors import ConfigError
 from tinct.families.base import Colorizer, Model, samples_of_each, unit_gray
 from tinct.families.hinting import hint_guide
+from tinct.families.referring import reference_guide
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
@@ -182,12 +183,15 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         anchor: float | None = None,
         labels: Tensor | None = None,
         hints: Tensor | None = None,
+        reference: Tensor | None = None,
+        reference_strength: float = 1.0,
         with_start: bool = False,
     ) -> Iterator[Step]:
         """See Colorizer; the options are those of `walk`. The walk starts at the network's mean where it has that head.
 
         With an `anchor`, coarse colours are those of that mean, so many times as strong, and only the fine ones are sampled.
-        `hints` (B, 3, H, W), as large as the gray, are colours that are known: see `hint_guide`.
+        `hints` (B, 3, H, W), as large as the gray, are colours that are known: see `hint_guide`. A `reference` (n, 3), RGB in
+        levels, are colours that the picture's go towards, with a strength from 0 to 1: see `reference_guide`.
         """
         if labels is not None and not self.options.classes:
             raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
@@ -200,20 +204,23 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         features = repeated(features, each)
         mean = self.network.mean(features)
         gray, is_open = (part.repeat_interleave(each, dim=0) for part in (gray, is_open))
-        anchored = self._anchored(gray, mean, self.anchor if anchor is None else anchor, hinted, is_open)
+        pulled = None
+        if reference is not None and reference_strength:
+            pulled = reference_guide(reference, reference_strength, gray, self.space)
+        known = in_turn(pulled, hinted)
+        goal = self._goal(gray, mean, self.anchor if anchor is None else anchor)
+        anchored = None if goal is None else coarse(known(goal, CLEAN) if known else goal, COARSE_CELLS, is_open)
         if mean is None:
             h, w = (side // self.network.reduction for side in gray.shape[-2:])
             mean = gray.new_zeros(len(generators), self.space.channels, h, w)
         return self.walk(
             mean, features, labels, generators,
             steps=steps, sampler=sampler, spacing=spacing, eta=eta, temperature=temperature,
-            guide=in_turn(anchored, hinted), with_start=with_start,
+            guide=in_turn(anchored, known), with_start=with_start,
         )  # fmt: skip
 
-    def _anchored(
-        self, gray: Tensor, mean: Tensor | None, strength: float, hinted: Guide | None, share: Tensor
-    ) -> Guide | None:
-        """Towards the mean colour (B, C, h, w), so many times as far from gray as it is, for its share (B, 1, h, w) there."""
+    def _goal(self, gray: Tensor, mean: Tensor | None, strength: float) -> Tensor | None:
+        """What an anchor holds to: the mean colour (B, C, h, w), so many times as far from gray as it is."""
         if not strength:
             return None
         if mean is None:
@@ -221,8 +228,7 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
                 f"anchor = {strength:g}: '{self.name}' has no head for the mean colour. Leave anchor away"
             )
         neutral = self.encode(gray.expand(-1, 3, -1, -1))
-        goal = neutral + strength * (mean - neutral)
-        return coarse(hinted(goal, CLEAN) if hinted else goal, COARSE_CELLS, share)
+        return neutral + strength * (mean - neutral)
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""

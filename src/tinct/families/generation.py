@@ -17,7 +17,7 @@ from tinct.config import option
 from tinct.diffusion import SAMPLERS, Step
 from tinct.errors import ConfigError
 from tinct.families.base import CHANNELS, FAMILIES, Batch, Comparing, Losses, Objective, PictureGenerator, unit_pictures
-from tinct.families.denoising import Weighting, check_classes, drawn, squared_error
+from tinct.families.denoising import Weighting, check_classes, drawn, gap_in, squared_error
 from tinct.families.diffusion import DiffusionModel, WalkOptions
 
 
@@ -102,7 +102,8 @@ class PictureDenoising(Objective):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Loss "mse"."""
-        at = drawn(self.model, batch, self.model.encode(batch.rgb), ())
+        gap = gap_in(self.losses, self.stage)
+        at = drawn(self.model, batch, self.model.encode(batch.rgb), (), gap)
         return {"mse": squared_error(self.model, self.losses, at)}
 
 

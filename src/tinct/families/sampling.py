@@ -59,3 +59,8 @@ def chosen_sampling(model: Colorizer | PictureGenerator, options: SamplingOption
 def takes_hints(model: Colorizer) -> bool:
     """Whether its `sample` can be told the colours of places: see `DiffusionColorizer.sample`."""
     return "hints" in inspect.signature(model.sample).parameters
+
+
+def takes_reference(model: Colorizer) -> bool:
+    """Whether its `sample` can be told colours to go towards: see `DiffusionColorizer.sample`."""
+    return "reference" in inspect.signature(model.sample).parameters

@@ -148,6 +148,9 @@ class Split(Denoiser):
         middle = F.interpolate(middle, fine.shape[-2:], mode="bilinear")
         return torch.cat([fine, middle], dim=1) / 0.8  # docs/experiments.md
 
+    def keep_encoder(self) -> None:
+        self.encoder.requires_grad_(False)
+
     def summary(self, features: Features) -> Tensor:
         return features[2].float().mean(dim=(2, 3))
 

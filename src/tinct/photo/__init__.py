@@ -6,6 +6,7 @@ from tinct.photo.hinted import colour_hinted
 from tinct.photo.hints import Hint, Hints, hint, hints_in_file, mask_of
 from tinct.photo.jobs import Job, Plan, plan
 from tinct.photo.records import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work
+from tinct.photo.reference import Reference, ReferenceOptions, reference_of, towards
 from tinct.photo.runs import run
 from tinct.photo.states import Canvas, kept, walk
 from tinct.photo.work import coloured, coloured_image, colouring, graying
@@ -24,6 +25,8 @@ __all__ = [
     "Plan",
     "Planned",
     "Record",
+    "Reference",
+    "ReferenceOptions",
     "Result",
     "Skipped",
     "Work",
@@ -41,6 +44,8 @@ __all__ = [
     "kept",
     "mask_of",
     "plan",
+    "reference_of",
     "run",
+    "towards",
     "walk",
 ]

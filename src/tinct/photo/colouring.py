@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,15 @@ from tinct.errors import ConfigError, WeightsError
 from tinct.families import Colorizer, ColouringOptions, chosen_sampling, generators_for
 from tinct.images import Samples
 from tinct.photo.prints import everywhere, inside, stretched, unframed
+from tinct.threads import on_one, side_by_side
 
 Levels = npt.NDArray[np.float32]  # (h, w), gray levels 0..255
 LONGEST = 4.0  # times the short side: beyond it the working picture is squeezed, or a 1 x 5000 strip would not fit
 _BATCH_PIXELS = 2**18  # working pixels, over all draws, that go through the model at once
-_STRIP_PIXELS = 2**19  # fastest of 2^17 to 2^20 on two cores, with the strip's planes still in the cache
+_ALONE_PIXELS = (
+    2**16
+)  # working pixels, over all draws, up to which one thread is quicker than several (docs/benchmarks.md)
+_STRIP_PIXELS = 2**17  # the least time of a core of 2^13 to 2^20: the strip's planes are still in its cache
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,11 @@ def colour_batch(
             chroma = options.saturation * drawn[torch.arange(len(batch)), medoid(drawn)]
             results |= {index: full_size(grays[index], part) for index, part in zip(batch, chroma, strict=True)}
     return [results[index] for index in range(len(grays))]
+
+
+def goes_alone(model: Colorizer, pixels: int) -> bool:
+    """Whether so many working pixels, over all draws, go through the model by one thread."""
+    return pixels <= _ALONE_PIXELS and next(model.parameters()).device.type == "cpu"
 
 
 def working_shape(shape: tuple[int, ...], size: int, multiple: int) -> tuple[int, int]:
@@ -144,14 +154,18 @@ def full_size(gray: Samples, chroma: Tensor, *, gray_border: bool = True) -> Sam
     down = _cubic(height, chroma.shape[1])  # (H, h)
     result = np.empty((height, width, 3), gray.dtype)
     rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
+
+    def strip(top: int) -> None:
         band = down[top : top + rows]
         (used,) = torch.nonzero(band.any(dim=0), as_tuple=True)
         first, last = int(used[0]), int(used[-1]) + 1
         y = torch.from_numpy(gray[top : top + rows].astype(np.int32))[None]
         weights = band[:, first:last] * rows_inside[top : top + rows, None]
         rgb = compose(y, weights @ wide[:, first:last], peak)  # (3, rows, W)
-        result[top : top + rows] = rgb.movedim(0, -1).numpy()
+        for channel, plane in enumerate(rgb):  # thrice as fast as all three at once
+            result[top : top + rows, :, channel] = plane.numpy()
+
+    side_by_side(strip, range(0, height, rows))
     return result
 
 
@@ -161,12 +175,18 @@ def _cubic(long: int, short: int) -> Tensor:
     return torch.from_numpy(np.array(identity.resize((short, long), Image.Resampling.BICUBIC)))
 
 
-@torch.inference_mode()
 def drawn_chroma(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions, **more: Tensor) -> Tensor:
     """Chroma (B, draws, 2, h, w), in levels and on the CPU, for working pictures (B, 1, H, W). WeightsError if not finite.
 
     `more` is what the model's `sample` is told besides the options.
     """
+    draw = partial(drawn_here, model, seen, seeds, options, **more)
+    return on_one(draw) if goes_alone(model, seen.numel() * (options.draws or model.draws)) else draw()
+
+
+@torch.inference_mode()
+def drawn_here(model: Colorizer, seen: Tensor, seeds: Sequence[int], options: PhotoOptions, **more: Tensor) -> Tensor:
+    """The same, by the caller's own thread, with as many of torch's as it has."""
     draws, device = options.draws or model.draws, next(model.parameters()).device
     gray, share = seen.to(device), max(1, _BATCH_PIXELS // seen.numel())
     parts = []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
+
+from tinct.threads import alone
 
 Task = TypeVar("Task")
 Decoded = TypeVar("Decoded")
@@ -28,7 +30,7 @@ def overlapped(
     Tasks under way cost `room` together at most; one that costs more goes alone. What a function raises is raised here.
     When the iteration is broken off, what `make` has given is encoded still.
     """
-    pool = ThreadPoolExecutor(workers, "photographs") if workers else _Here()
+    pool = alone(workers, "photographs") if workers else _Here()
     ahead: deque[tuple[float, Future[Decoded]]] = deque()
     behind: deque[tuple[float, Future[Result]]] = deque()
     todo = ((cost(task), task) for task in tasks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -18,6 +20,17 @@ _DARK, _BRIGHT = 40, 200  # levels between which nothing is taken for a border: 
 _PLAIN = 0.97  # of the pixels of each of a border's lines are alike
 _WIDEST = 0.25  # of a side, that a border may be wide
 _EDGE = 0.75  # of the pixels along each of the border's inner edges differ from it: a print ends in straight lines
+
+
+def numbers() -> dict[str, dict[str, Any]]:
+    """The figures of these rules, for a program elsewhere that follows them too."""
+    return {
+        "stretch": {"gain": _GAIN, "tails": _TAILS},
+        "border": {
+            "detail": _DETAIL, "alike": _ALIKE, "dark": _DARK, "bright": _BRIGHT,
+            "plain": _PLAIN, "widest": _WIDEST, "edge": _EDGE,
+        },
+    }  # fmt: skip
 
 
 def stretched(levels: Levels) -> Levels:

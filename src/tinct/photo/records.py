@@ -101,6 +101,7 @@ class Work:
     max_megapixels: float = MAX_MEGAPIXELS
     skip: Callable[[Picture], str | None] | None = None  # why a picture is left alone, if it is
     replace: bool = False  # whether a file that was not made here may be overwritten
+    side_by_side: Callable[[], bool] | None = None  # whether workers make photographs too, several at once
     model: Colorizer | None = (
         None  # what `make` uses, which an engine may bring to a device before the first photograph
     )

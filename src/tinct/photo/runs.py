@@ -11,18 +11,20 @@ from tinct.photo.desk import Desk
 from tinct.photo.jobs import Job, Plan
 from tinct.photo.overlap import overlapped
 from tinct.photo.records import Failed, Record, Work
-from tinct.photo.steps import Made, Outcome, Seen, Steps, guarded
+from tinct.photo.steps import Decoded, Made, Outcome, Seen, Steps, guarded
 
 
 def run(plan: Plan, work: Work, *, workers: int = 0, dry: bool = False) -> Generator[Record, None, None]:
     """Works through the plan: a record per photograph, in order.
 
-    So many workers decode and encode while the model works; with 0 one photograph follows the other. A dry run only says
-    what would be done: it decodes, and writes nothing at all.
+    So many workers decode and encode while the model works, or do all of it, a photograph each; with 0, or for one photograph,
+    all is done here. A dry run only says what would be done: it decodes, and writes nothing at all.
     OutputError when the folder itself can't be written to; ConfigError, WeightsError and DiskFull, which would meet every
     photograph.
     """
-    desk, steps = Desk(work, plan, dry), Steps(work, plan.folder, dry)
+    workers = workers if len(plan.jobs) > 1 else 0
+    in_workers = workers > 1 and work.side_by_side is not None and work.side_by_side()
+    desk, steps = Desk(work, plan, dry), Steps(work, plan.folder, dry, in_workers)
     if not dry:
         sweep_outputs(plan)
     yield from (Failed(path, f"{path}: {reason}") for path, reason in plan.unreadable)
@@ -63,12 +65,13 @@ class _Writer:
     def __init__(self, desk: Desk, steps: Steps) -> None:
         self.desk, self.steps = desk, steps
 
-    def encode(self, made: Made | Outcome) -> Record:
+    def encode(self, made: Made | Decoded | Outcome) -> Record:
         """The record, once all is written."""
         return self.desk.remember(self._encoded(made))
 
     @guarded
-    def _encoded(self, made: Made) -> Outcome:
+    def _encoded(self, made: Made | Decoded) -> Outcome:
+        made = self.steps.made(made) if isinstance(made, Decoded) else made
         if made.places:
             self.desk.begin(made.seen)
         written: Outcome = self.steps.encode(made)

@@ -106,10 +106,13 @@ def _message(error: Exception, job: Job) -> str:
 
 
 class Steps:
-    """The steps, and which outputs are taken by which input. ConfigError, WeightsError and DiskFull would meet every one."""
+    """The steps, and which outputs are taken by which input. ConfigError, WeightsError and DiskFull would meet every one.
 
-    def __init__(self, work: Work, folder: Place | None, dry: bool) -> None:
-        self.work, self.folder, self.dry = work, folder, dry
+    `in_workers`: `make` only says in order which output is whose, and leaves the model's part, `made`, to the next step.
+    """
+
+    def __init__(self, work: Work, folder: Place | None, dry: bool, in_workers: bool = False) -> None:
+        self.work, self.folder, self.dry, self.in_workers = work, folder, dry, in_workers
         self._taken: dict[str, Place] = {}  # output, in small letters as some file systems have it -> its input
 
     @guarded
@@ -125,7 +128,7 @@ class Steps:
         return Decoded(seen, picture, path, time.perf_counter() - started)
 
     @guarded
-    def make(self, decoded: Decoded | Settled) -> Made | Outcome:
+    def make(self, decoded: Decoded | Settled) -> Made | Decoded | Outcome:
         """The model's part, one photograph after the other."""
         if isinstance(decoded, Settled):
             for path in decoded.paths:
@@ -134,6 +137,10 @@ class Steps:
         self._take(decoded.path, decoded.seen)
         if self.dry:
             return Outcome(Planned(decoded.job.source, decoded.path, decoded.picture.notes))
+        return decoded if self.in_workers else self.made(decoded)
+
+    def made(self, decoded: Decoded) -> Made:
+        """The model's part. May run in any thread, where the model may."""
         started = time.perf_counter()
         result = self.work.make(decoded.picture)
         places = {extra.beside(decoded.path): extra for extra in result.extras}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -15,12 +16,13 @@ from tinct.families import Colorizer
 from tinct.images import MAX_MEGAPIXELS, Picture, Samples, provenance, read
 from tinct.photo import extras
 from tinct.photo.candidates import as_image, candidates, check_samples
-from tinct.photo.colouring import PhotoOptions, colour_batch, one_colouring
+from tinct.photo.colouring import PhotoOptions, colour_batch, goes_alone, one_colouring
 from tinct.photo.hinted import check_hints, hinted
 from tinct.photo.hints import Hints
 from tinct.photo.memory import within_memory
 from tinct.photo.preview import check_preview, previewed
 from tinct.photo.records import Result, Work
+from tinct.photo.reference import Reference, check_reference, towards
 
 Coloured = tuple[list[Samples], tuple[str, ...]]  # frames, and notes for the user
 Way = Callable[[Colorizer, Picture, PhotoOptions], Coloured]
@@ -31,6 +33,7 @@ def colouring(
     options: PhotoOptions,
     *,
     hints: Hints | None = None,
+    reference: Reference | None = None,
     samples: int | None = None,
     preview: bool = False,
     quality: int = 95,
@@ -40,11 +43,14 @@ def colouring(
     """Colours photographs. Pictures in colour are left alone, unless `force`.
 
     With `samples`, each gets so many candidates beside it, their sheet and their uncertainty; a `preview` is the mean colour.
-    With `hints` there should be one photograph.
+    With `hints` there should be one photograph; with a `reference`, the colours of each go towards its own.
     """
     seed = None if preview else options.seed
     how = {**asdict(options), "samples": samples, "preview": preview, "quality": quality}
     how |= hints.settings() if hints else {}
+    if reference:
+        check_reference(preview=preview)
+        model, how = towards(model, reference), how | reference.settings()
     return Work(
         make=_maker(model, options, hints, samples, preview),
         settings={"model": model.name, "weights": model.header.get("sha256"), **how},
@@ -54,6 +60,9 @@ def colouring(
         max_megapixels=max_megapixels,
         skip=None if force else lambda picture: IN_COLOUR if picture.in_colour else None,
         model=model,
+        side_by_side=partial(
+            goes_alone, model, (options.size or model.working_size) ** 2 * (samples or options.draws or model.draws)
+        ),
     )
 
 
@@ -122,10 +131,19 @@ def _coloured(model: Colorizer, picture: Picture, options: PhotoOptions) -> Colo
 
 
 def coloured_image(
-    model: Colorizer, photo: Any, *, hints: Hints | None = None, preview: bool = False, **options: Any
+    model: Colorizer,
+    photo: Any,
+    *,
+    hints: Hints | None = None,
+    reference: Reference | None = None,
+    preview: bool = False,
+    **options: Any,
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """A photograph (path, bytes or PIL image) as an 8-bit RGB or RGBA image with its profile, and notes for the user."""
     picture, chosen = read(photo).first_page().in_8_bit(), from_dict(PhotoOptions, options)
+    if reference:
+        check_reference(preview=preview)
+        model = towards(model, reference)
     if hints:
         check_hints(model, preview=preview)
         (first, *_), notes = hinted(model, picture, chosen, hints)

@@ -39,10 +39,15 @@ def operations_per_picture(trainer: Trainer) -> tuple[float, ...]:
 
     Counted on copies of the players, which are not compiled: the training stays exactly as it is.
     """
+    return tuple(sum(both) for both in forward_and_backward(trainer))
+
+
+def forward_and_backward(trainer: Trainer) -> list[tuple[float, float]]:
+    """The same, those of the forward and of the backward pass apart."""
     players = copy.deepcopy(trainer.players)
     stages = range(1, len(trainer.options.epochs) + 1)
     with fork_rng(trainer):
-        return tuple(_operations(trainer, players, stage) for stage in stages)
+        return [_operations(trainer, players, stage) for stage in stages]
 
 
 def work_beside(operations: Sequence[float]) -> Sequence[float]:
@@ -56,17 +61,21 @@ def fork_rng(trainer: Trainer) -> AbstractContextManager[None]:
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
-def _operations(trainer: Trainer, players: Sequence[Objective], stage: int) -> float:
+def _operations(trainer: Trainer, players: Sequence[Objective], stage: int) -> tuple[float, float]:
     """Those of one stage. Attention is taken apart, as the counter does not know it whole on every device."""
     batch = to_device(_some(next(trainer.feed.epoch(1))[0]), trainer.accelerator.device)
+    forward = 0.0
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         for player in players:
             player.stage = stage
             if player.from_stage <= stage:
+                before = counter.get_total_flops()
                 with trainer.accelerator.autocast():
                     losses = player.train()(batch)
+                forward += counter.get_total_flops() - before
                 torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-    return float(counter.get_total_flops()) / len(batch.rgb)
+    count = len(batch.rgb)
+    return forward / count, (counter.get_total_flops() - forward) / count
 
 
 def _some(batch: Batch) -> Batch:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from tinct.registry import Registry
+from tinct.training.muon import Muon
 
 
 class MakesOptimizer(Protocol):
@@ -24,6 +25,7 @@ class MakesOptimizer(Protocol):
 OPTIMIZERS: Registry[MakesOptimizer] = Registry("optimizer")
 OPTIMIZERS.add("adamw")(torch.optim.AdamW)  # type: ignore[arg-type]  # decay apart from the gradient, 1711.05101
 OPTIMIZERS.add("adam")(torch.optim.Adam)  # type: ignore[arg-type]  # decay added to the gradient, 1412.6980
+OPTIMIZERS.add("muon")(Muon)
 
 
 def optimizer_of(

@@ -56,10 +56,10 @@ class Api:
             name = task or form.values.pop(forms.TASK, next(iter(TASKS)))
             chosen = TASKS[str(name)]
             options: Any = from_dict(chosen.options, form.values)
-            uploads, mask = await form.save(folder)
+            uploads, beside = await form.save(folder)
             if options.model is not None:
                 self.models.result().path(options.model)  # unknown ones are refused now
-            work = await anyio.to_thread.run_sync(chosen.prepare, options, uploads, mask, self.engine.limits)
+            work = await anyio.to_thread.run_sync(chosen.prepare, options, uploads, beside, self.engine.limits)
             return self.engine.submit(str(name), work, folder, previews=previews)
         except BaseException:
             self.engine.discard(folder)

@@ -19,6 +19,7 @@ from PIL import Image
 from tinct.errors import ConfigError, TinctError
 
 _TIMEOUT = 600.0  # seconds for an answer
+_BESIDE = ("hint_mask", "reference")  # pictures that go with photographs
 
 
 class ServerError(TinctError):
@@ -163,12 +164,12 @@ class RemoteJob:
 
 
 def _form(options: Mapping[str, Any], photos: list[str | Path | bytes]) -> tuple[bytes, str]:
-    """A body of multipart/form-data (RFC 7578) and its type; None is left away, lists are JSON, `hint_mask` is a file."""
+    """A body of multipart/form-data (RFC 7578) and its type; None is left away, lists are JSON, `_BESIDE` are files."""
     boundary = uuid.uuid4().hex
     given = {name: value for name, value in options.items() if value is not None}
-    masks = [given.pop("hint_mask")] if "hint_mask" in given else []
+    beside = [(name, given.pop(name)) for name in _BESIDE if name in given]
     parts = [_part(boundary, f'name="{name}"', _text(value)) for name, value in given.items()]
-    for field, file in [*(("file", photo) for photo in photos), *(("hint_mask", mask) for mask in masks)]:
+    for field, file in [*(("file", photo) for photo in photos), *beside]:
         name, data = ("photograph", file) if isinstance(file, bytes) else (Path(file).name, Path(file).read_bytes())
         safe = name.replace("\\", "_").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
         parts.append(_part(boundary, f'name="{field}"; filename="{safe}"', data))

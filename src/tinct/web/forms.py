@@ -19,32 +19,29 @@ from tinct.errors import ConfigError, unknown
 from tinct.files import safe_name
 from tinct.web.limits import Limits
 from tinct.web.problems import Refused
-from tinct.web.work import TASKS, Task, Upload
+from tinct.web.work import BESIDE, TASKS, Task, Upload
 
-FILE, MASK, TASK = "file", "hint_mask", "task"
+FILE, TASK = "file", "task"
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _NAME_MOST = 80  # signs of a file's name that are kept
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a request says: options by name, photographs, and a mask of hints."""
+    """What a request says: options by name, photographs, and the pictures that go with them, by name."""
 
     values: dict[str, Any]
     files: list[UploadFile] = field(default_factory=list)
-    masks: list[UploadFile] = field(default_factory=list)
+    beside: dict[str, UploadFile] = field(default_factory=dict)
 
-    async def save(self, folder: Path) -> tuple[list[Upload], Upload | None]:
-        """The files in a folder, under numbers: names that come from outside are never paths."""
-        if len(self.masks) > 1:
-            raise ConfigError(f"{MASK}: there can be but one")
+    async def save(self, folder: Path) -> tuple[list[Upload], dict[str, Upload]]:
+        """The files in a folder, under numbers and names of ours: names that come from outside are never paths."""
         saved = [await _saved(file, folder / f"{number}.upload") for number, file in enumerate(self.files, start=1)]
-        masks = [await _saved(file, folder / "mask.upload") for file in self.masks]
-        return saved, next(iter(masks), None)
+        return saved, {name: await _saved(file, folder / f"{name}.upload") for name, file in self.beside.items()}
 
     async def close(self) -> None:
         """Lets the files go that the body was read into."""
-        for file in (*self.files, *self.masks):
+        for file in (*self.files, *self.beside.values()):
             await file.close()
 
 
@@ -70,7 +67,7 @@ async def read_form(request: Request, limits: Limits) -> Form:
     """A form with files, one without, a JSON object, or nothing. Refused for another kind, ConfigError for what is twice."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in _FORMS:
-        form = await request.form(max_files=limits.max_files + 1, max_fields=100)
+        form = await request.form(max_files=limits.max_files + len(BESIDE), max_fields=100)
         return _of_items(form.multi_items())
     if kind == "application/json":
         return Form(_of_json(await request.body()))
@@ -83,16 +80,25 @@ def _of_items(items: Sequence[tuple[str, Any]]) -> Form:
     form = Form({})
     for name, value in items:
         if isinstance(value, UploadFile):
-            if name not in (FILE, MASK):
-                raise unknown("file", name, (FILE, MASK))
-            (form.files if name == FILE else form.masks).append(value)
-        elif name in (FILE, MASK):
+            _take(form, name, value)
+        elif name in (FILE, *BESIDE):
             raise ConfigError(f"{name}: expected a file, got a text. With curl: -F {name}=@photo.jpg")
         elif name in form.values:
             raise ConfigError(f"option '{name}' is there twice")
         else:
             form.values[name] = value
     return form
+
+
+def _take(form: Form, name: str, file: UploadFile) -> None:
+    if name not in (FILE, *BESIDE):
+        raise unknown("file", name, (FILE, *BESIDE))
+    if name in form.beside:
+        raise ConfigError(f"{name}: there can be but one")
+    if name == FILE:
+        form.files.append(file)
+    else:
+        form.beside[name] = file
 
 
 def _of_json(body: bytes) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def schema(task: Task) -> dict[str, Any]:
         return {"type": "object", "properties": properties, "additionalProperties": False}
     picture = {"type": "string", "format": "binary"}
     properties[FILE] = {"type": "array", "items": picture, "minItems": 1, "description": "photographs, one or several"}
-    properties[MASK] = {**picture, "description": "RGBA picture of the photograph's size: opaque pixels are hints"}
+    properties |= {name: {**picture, "description": said} for name, said in BESIDE.items()}
     return {"type": "object", "properties": properties, "required": [FILE], "additionalProperties": False}
 
 

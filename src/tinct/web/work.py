@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from tinct.families import Colorizer
 from tinct.figures import Rgb
 from tinct.generation import GenerateOptions, as_pictures, generate_into
 from tinct.images import FORMATS, Samples, probe, read, target, write
-from tinct.photo import Hints, PhotoOptions, colouring, hint, mask_of
+from tinct.photo import Hints, PhotoOptions, Reference, ReferenceOptions, colouring, hint, mask_of, reference_of
 from tinct.photo import Work as Colouring
 from tinct.photo.candidates import LEAST, MOST
 from tinct.photo.colouring import full_size
@@ -38,8 +38,15 @@ PREVIEW_SIDE, PREVIEW_PICTURES = 256, 16  # px at most of a photograph; pictures
 O = TypeVar("O")  # noqa: E741 - options
 
 
+MASK, REFERENCE = "hint_mask", "reference"
+BESIDE = {  # pictures that go with photographs
+    MASK: "RGBA picture of the photograph's size: opaque pixels are hints",
+    REFERENCE: "picture in colour: the photographs' colours go towards its own",
+}
+
+
 @dataclass(frozen=True)
-class ColorizeOptions(PhotoOptions):
+class ColorizeOptions(ReferenceOptions, PhotoOptions):
     """How photographs are coloured on request."""
 
     model: str | None = option(None, "name of a model that colours (default: the server's)")
@@ -78,14 +85,14 @@ class Task:
 
     options: type
     help: str
-    prepare: Callable[[Any, Sequence[Upload], Upload | None, Limits], Work]
+    prepare: Callable[[Any, Sequence[Upload], Mapping[str, Upload], Limits], Work]
     takes_photographs: bool = False
 
 
 TASKS: Registry[Task] = Registry("task")
 
 
-def colorize(options: ColorizeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
+def colorize(options: ColorizeOptions, uploads: Sequence[Upload], beside: Mapping[str, Upload], limits: Limits) -> Work:
     """The work of colouring: one photograph gives its picture, several or candidates a ZIP, whose manifest says what went wrong.
 
     ConfigError and PictureError at once for what can be told before anything is decoded.
@@ -94,12 +101,19 @@ def colorize(options: ColorizeOptions, uploads: Sequence[Upload], mask: Upload |
         raise ConfigError("no photograph: send at least one, as file")
     if len(uploads) > limits.max_files:
         raise ConfigError(f"{len(uploads)} photographs: at most {limits.max_files} go into one request")
-    hints = _hints(options.hints, mask)
+    hints, goal = _hints(options.hints, beside.get(MASK)), _reference(options, beside.get(REFERENCE), limits)
     if hints and len(uploads) > 1:
         raise ConfigError(f"hints are for one photograph, not for {len(uploads)}")
     if len(uploads) == 1:
         probe(uploads[0].path, name=uploads[0].name, max_megapixels=limits.max_megapixels)
-    return lambda tools, job: _colorize(tools, job, options, uploads, hints, limits)
+    return lambda tools, job: _colorize(tools, job, options, uploads, hints, goal, limits)
+
+
+def _reference(options: ColorizeOptions, picture: Upload | None, limits: Limits) -> Reference | None:
+    return reference_of(
+        picture.path if picture else None, options.palette, options.reference_strength,
+        name=picture.name if picture else "", max_megapixels=limits.max_megapixels,
+    )  # fmt: skip
 
 
 def _hints(text: str | None, mask: Upload | None) -> Hints | None:
@@ -115,14 +129,21 @@ def _hints(text: str | None, mask: Upload | None) -> Hints | None:
 
 
 def _colorize(
-    tools: Tools, job: Job, options: ColorizeOptions, uploads: Sequence[Upload], hints: Hints | None, limits: Limits
+    tools: Tools,
+    job: Job,
+    options: ColorizeOptions,
+    uploads: Sequence[Upload],
+    hints: Hints | None,
+    goal: Reference | None,
+    limits: Limits,
 ) -> Result:
     model = zoo.colorizer(tools.model(options.model or tools.models.default))
     shown = _Shown(model, options.saturation)
     watch = _Watch(job, len(uploads), shown.look)
     work = colouring(
-        watched(model, watch.see), _part(PhotoOptions, options), hints=hints, samples=options.samples,
-        preview=options.preview, quality=options.quality, force=options.force, max_megapixels=limits.max_megapixels,
+        watched(model, watch.see), _part(PhotoOptions, options), hints=hints, reference=goal,
+        samples=options.samples, preview=options.preview, quality=options.quality, force=options.force,
+        max_megapixels=limits.max_megapixels,
     )  # fmt: skip
     out, made, entries = _folder(job), list[Path](), list[dict[str, Any]]()
     for number, upload in enumerate(uploads, start=1):
@@ -173,9 +194,9 @@ class _Shown:
         return full_size(self.gray, self.saturation * chroma.nan_to_num())
 
 
-def generate(options: MakeOptions, uploads: Sequence[Upload], mask: Upload | None, limits: Limits) -> Work:
+def generate(options: MakeOptions, uploads: Sequence[Upload], beside: Mapping[str, Upload], limits: Limits) -> Work:
     """The work of making pictures: one gives a PNG, several a ZIP of them, or all a sheet."""
-    if uploads or mask:
+    if uploads or beside:
         raise ConfigError("file: pictures are made from noise, of no photograph. Leave it away")
     if options.count > limits.max_pictures:
         raise ConfigError(f"count = {options.count}: must be at most {limits.max_pictures}")

@@ -19,6 +19,7 @@ from tinct.web.jobs import Job
 from tinct.web.page import EXAMPLES, pictures
 from tinct.web.page.desk import Desk, session_of, shown_problem, shown_progress, shown_result
 from tinct.web.page.form import Form, model_field
+from tinct.web.work import REFERENCE
 
 TITLE = "Colour"
 _EXAMPLES = ("camera.png", "rocket.jpg", "coffee.png", "chelsea.png", "astronaut.png")
@@ -55,6 +56,11 @@ class Tab:
         self.form.place(*_FIRST)
         with gr.Accordion("Colours that you know", open=False, elem_id="colour-hints"):
             self._place_hints()
+        with gr.Accordion("Colours of another picture", open=False, elem_id="colour-towards"):
+            self.reference = gr.File(
+                label="A picture in colour", type="filepath", elem_id="colour-reference", height=100
+            )
+            self.form.place("palette", "reference_strength")
         with gr.Accordion("More options", open=False):
             self.form.place_rest("hints")
 
@@ -88,7 +94,7 @@ class Tab:
         self.hints.change(self.mark, [self.hints, self.photo], [self.shown, self.status], **quiet)
         self.clear.click(lambda: "", None, self.hints, **quiet)
         outputs = [self.status, self.slider, self.gallery, self.result]
-        self.begin.click(self.colour, [self.files, self.hints, *self.form.inputs], outputs, **quiet)
+        self.begin.click(self.colour, [self.files, self.hints, self.reference, *self.form.inputs], outputs, **quiet)
         self.cancel.click(self.desk.leave, None, None, **quiet)
         self.gallery.select(self.choose, self.result, [self.slider, self.status], **quiet)
 
@@ -127,7 +133,9 @@ class Tab:
         except TinctError as error:
             return gr.skip(), shown_problem(error)
 
-    def colour(self, request: gr.Request, files: list[str] | None, lines: str, *given: Any) -> Iterator[Any]:
+    def colour(
+        self, request: gr.Request, files: list[str] | None, lines: str, reference: str | None, *given: Any
+    ) -> Iterator[Any]:
         """The photographs in colour, shown step by step."""
         hidden = gr.update(visible=False)
         yield shown_progress_of_nothing(), hidden, hidden, {}
@@ -135,7 +143,8 @@ class Tab:
             values = self.form.values(given)
             if (lines or "").strip():
                 values["hints"] = json.dumps([vars(one) for one in _hints(lines)])
-            job = self.desk.submit(session_of(request), "colorize", values, files or ())
+            beside = {REFERENCE: reference} if reference else {}
+            job = self.desk.submit(session_of(request), "colorize", values, files or (), beside)
             for record in self.desk.follow(job):
                 yield shown_progress(record), gr.skip(), gr.skip(), gr.skip()
             yield self._finished(job)

@@ -32,8 +32,18 @@ class Desk:
         self.engine, self.models, self.folder = api.engine, api.models.result(), folder
         self._jobs: dict[str, Job] = {}
 
-    def submit(self, session: str, task: str, values: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Job:
-        """A job that begins; one that the visitor has still running is cancelled. Errors as the API has them."""
+    def submit(
+        self,
+        session: str,
+        task: str,
+        values: Mapping[str, Any],
+        files: Sequence[str | Path] = (),
+        beside: Mapping[str, str] | None = None,
+    ) -> Job:
+        """A job that begins, of files and those that go with them, by name; one that the visitor has still running is cancelled.
+
+        Errors as the API has them.
+        """
         self.cancel(session)
         chosen = TASKS[task]
         options: Any = from_dict(chosen.options, {name: value for name, value in values.items() if value is not None})
@@ -42,7 +52,8 @@ class Desk:
         folder = self.engine.new_folder()
         try:
             uploads = [_copied(Path(file), folder / f"{number}.upload") for number, file in enumerate(files, start=1)]
-            work = chosen.prepare(options, uploads, None, self.engine.limits)
+            others = {name: _copied(Path(file), folder / f"{name}.upload") for name, file in (beside or {}).items()}
+            work = chosen.prepare(options, uploads, others, self.engine.limits)
             job = self.engine.submit(task, work, folder)
         except BaseException:
             self.engine.discard(folder)
