@@ -28,7 +28,7 @@ from tinct.cli.main import main
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="kills as Linux has them")]
 
 # The full length: TINCT_RAY_FILES=10000 TINCT_RAY_KILL_EVERY=20
-FILES, KILL_EVERY = environment_number("TINCT_RAY_FILES", 400), environment_number("TINCT_RAY_KILL_EVERY", 8)
+FILES, KILL_EVERY = environment_number("TINCT_RAY_FILES", 1000), environment_number("TINCT_RAY_KILL_EVERY", 4)
 
 
 def plain(*arguments: object) -> None:

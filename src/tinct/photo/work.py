@@ -60,9 +60,9 @@ def colouring(
         max_megapixels=max_megapixels,
         skip=None if force else lambda picture: IN_COLOUR if picture.in_colour else None,
         model=model,
-        side_by_side=partial(
-            goes_alone, model, (options.size or model.working_size) ** 2 * (samples or options.draws or model.draws)
-        ),
+        side_by_side=None  # candidates: whose an extra file is must be settled in order
+        if samples
+        else partial(goes_alone, model, (options.size or model.working_size) ** 2 * (options.draws or model.draws)),
     )
 
 
