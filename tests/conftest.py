@@ -157,3 +157,6 @@ def web(tmp_path: Path) -> Iterator[str]:
 
     with web_of(tmp_path / "web") as address:
         yield address
+
+
+from exporting import exported, exported_plain, plain, split  # noqa: E402, F401 - fixtures of tests/runtimes

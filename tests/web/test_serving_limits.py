@@ -160,7 +160,7 @@ def test_too_many_at_once_are_refused(server: Served, photo: Path) -> None:
     with pytest.raises(ServerError, match="at most 2"):
         server.client.colorize_files([photo] * 3)
     with pytest.raises(ServerError, match="Too many files"):
-        server.client.colorize_files([photo] * 4)
+        server.client.colorize_files([photo] * 5)
     with pytest.raises(ServerError, match="count = 4: must be at most 3"):
         server.client.generate(4)
 

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-
-from tinct import runtimes, weights, zoo
-from tinct.config import from_dict, to_dict
-from tinct.families import FAMILIES
 
 SPLIT = {"size": 32, "network": {"encoder": [32, 32, 32], "denoiser": [32, 32], "deep_blocks": 1}}
 PLAIN = {
@@ -22,6 +17,12 @@ PLAIN = {
 
 def saved(path: Path, family: str, options: dict[str, Any]) -> str:
     """The weights file of a network that was not trained, but whose every weight counts."""
+    import torch
+
+    from tinct import weights
+    from tinct.config import from_dict, to_dict
+    from tinct.families import FAMILIES
+
     chosen: Any = from_dict(FAMILIES[family].Options, options)
     torch.manual_seed(0)
     model = FAMILIES[family].build(chosen)
@@ -59,6 +60,8 @@ def exported_plain(plain: str, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def compared(file: str, folder: Path) -> Path:
     """The folder of an export whose graphs give what torch gives, at sizes and batches that were not traced."""
+    from tinct import runtimes, zoo
+
     for record in runtimes.export(zoo.load(file), folder):
         if isinstance(record, runtimes.Written):
             assert record.difference is not None
