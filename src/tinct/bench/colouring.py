@@ -22,7 +22,7 @@ from tinct.bench.made import photograph
 from tinct.bench.records import Limit, Stage, Table
 from tinct.families import Colorizer
 from tinct.images import Samples, read, write
-from tinct.photo import PhotoOptions, plan, run
+from tinct.photo import Done, PhotoOptions, plan, run
 from tinct.photo import colouring as work_of
 from tinct.photo.colouring import drawn_chroma, drawn_here, full_size, goes_alone, seen_by
 
@@ -52,10 +52,13 @@ def colouring(model: Colorizer, sizes: Sequence[tuple[int, int]], limits: Limits
 
 def _whole(model: Colorizer, source: Path, target: Path) -> float:
     """Seconds of `tinct colorize` on the file, the model loaded."""
+    target.unlink(missing_ok=True)  # what was written stage by stage is not known as tinct's, and would be left alone
     todo, work = plan([source], target, label="colour"), work_of(model, PhotoOptions())
     started = time.perf_counter()
-    list(run(todo, work))
-    return time.perf_counter() - started
+    (record,) = run(todo, work)
+    seconds = time.perf_counter() - started
+    assert isinstance(record, Done), record
+    return seconds
 
 
 def _taken(model: Colorizer, source: Path, target: Path) -> dict[str, float]:
