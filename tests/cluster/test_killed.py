@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,25 +99,3 @@ def test_ctrl_c_ends_it_soon_and_leaves_nothing_half(untrained: str, tmp_path: P
     assert not [name for name in files(out) if ".part" in name]
     assert len({str(entry["output"]) for entry in entries(out)}) == len(entries(out)) < 400
     assert not psutil.wait_procs(started, timeout=30)[1]
-
-
-def test_a_machine_is_killed_in_the_middle(untrained: str, tmp_path: Path) -> None:
-    """Two Ray nodes of this machine, as two machines would be, with one actor each."""
-    album, out = gray_files(tmp_path / "album", 300), tmp_path / "out"
-    pipe, script = subprocess.PIPE, Path(__file__).with_name("two_machines.py")
-    with subprocess.Popen([sys.executable, script], stdin=pipe, stdout=pipe, text=True) as machines:
-        assert machines.stdin
-        assert machines.stdout
-        address = next(line for line in machines.stdout if line.startswith("address ")).split()[1]
-        arguments = (album, "-o", out, "--model", untrained, "--draws", 1, *BY_RAY, "--address", address)
-        with colorizing(*arguments) as process:
-            assert until(lambda: len(entries(out)) > 20 or process.poll() is not None)
-            machines.stdin.write("kill it\n")
-            machines.stdin.flush()
-            assert "killed" in next(machines.stdout)
-            assert len(entries(out)) < 300
-            told, errors = process.communicate(timeout=300)
-        machines.stdin.close()
-    assert process.returncode == 0, errors
-    assert "300 coloured" in told
-    assert_each_once(out, 300)
