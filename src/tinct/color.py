@@ -24,10 +24,17 @@ def luma(rgb: Tensor) -> Tensor:
     return ((_RED * red + _GREEN * green + _BLUE * blue + _HALF) >> 16).unsqueeze(-3).to(rgb.dtype)
 
 
+def exact_luma(rgb: Tensor) -> Tensor:
+    """Luma (..., H, W) of float pictures (..., 3, H, W), not rounded (ITU-R BT.601)."""
+    red, green, blue = rgb.unbind(-3)
+    y: Tensor = 0.299 * red + 0.587 * green + 0.114 * blue
+    return y
+
+
 def rgb_to_cbcr(rgb: Tensor) -> Tensor:
     """Chroma (..., 2, H, W) in levels of float pictures in levels (ITU-R BT.601, full range, as in JPEG)."""
-    red, green, blue = rgb.unbind(-3)
-    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    red, _, blue = rgb.unbind(-3)
+    y = exact_luma(rgb)
     return torch.stack([(blue - y) / 1.772, (red - y) / 1.402], dim=-3)
 
 
@@ -161,8 +168,7 @@ def _lightness_with_luma(gray: Tensor, ab: Tensor) -> Tensor:
     """
 
     def excess(lightness: Tensor) -> Tensor:  # of luma, in levels
-        red, green, blue = lab_to_rgb(torch.cat([lightness, ab], dim=-3)).unbind(-3)
-        return (0.299 * red + 0.587 * green + 0.114 * blue).unsqueeze(-3) - gray
+        return exact_luma(lab_to_rgb(torch.cat([lightness, ab], dim=-3))).unsqueeze(-3) - gray
 
     low, high = _lightness(gray) - 10, _lightness(gray) + 40
     at_low, at_high = excess(low), excess(high)

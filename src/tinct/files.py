@@ -24,6 +24,11 @@ def workspace() -> Path:
     return Path(os.environ.get("TINCT_WORKSPACE") or ".")
 
 
+def user_cache(kind: str) -> Path:
+    """Where a user's copies of one kind are kept: $XDG_CACHE_HOME/tinct/`kind`, else ~/.cache/tinct/`kind`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / kind
+
+
 def safe_name(text: str) -> str:
     """`text` as a file or folder name that Windows, macOS and Linux all accept: spaces and forbidden signs become _."""
     name = re.sub(r'[\x00-\x1f<>:"/\\|?*\s]+', "_", text).strip("._")[:120].rstrip("._") or "_"

@@ -25,10 +25,10 @@ from tinct.diffusion import SAMPLERS
 from tinct.errors import ConfigError, OutputError, TinctError, WeightsError
 from tinct.families import FAMILIES
 from tinct.images import Picture
+from tinct.nets.features import sha256_of
 from tinct.photo import Hint, Hints, PhotoOptions, candidates, colour, colour_batch, colour_hinted
 from tinct.runtimes.calibrating import inputs_met
 from tinct.runtimes.description import affine_chroma, network_of
-from tinct.runtimes.exporting import digest
 from tinct.runtimes.precision import PRECISIONS
 from tinct.runtimes.sessions import Session
 
@@ -249,7 +249,7 @@ def test_a_model_of_a_name_is_exported_once(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Image.fromarray(GRAY).save(tmp_path / "old.png")
     arguments = ("colorize", tmp_path / "old.png", "-o", tmp_path / "new.png", "--model", plain, "--runtime", "onnx")
-    name = f"plain-{digest(Path(plain))[:16]}"
+    name = f"plain-{sha256_of(Path(plain))[:16]}"
     folder = shutil.copytree(exported_plain, tmp_path / "cache" / "tinct" / "onnx" / name)
     assert run(*arguments) == 0
     assert "exported to" not in capsys.readouterr().err

@@ -34,7 +34,7 @@ def run(
     """As `tinct.photo.run`, by so many actors, on the cluster at `address` or on this machine: the same files, a record for each
     photograph as it is done.
 
-    An actor that dies, alone or with its machine, is replaced, and what it had begun is done by another: a file is put in
+    An actor that dies is replaced, and what it had begun is done by another: a file is put in
     its place whole, and its line is written once, here. ConfigError when Ray, or the cluster, can't be used.
     """
     if workers == 0:

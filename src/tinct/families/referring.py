@@ -5,14 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from tinct.color import ColorSpace, cbcr_to_rgb, rgb_to_cbcr
+from tinct.color import ColorSpace, cbcr_to_rgb, exact_luma, rgb_to_cbcr
 from tinct.diffusion.guidance import Guide, Tones, matched
 from tinct.level import Level
 
-_DEVIATION, _MOST = (
-    0.5,
-    1.0,
-)  # levels that colours deviate by at least; times that they are stretched (docs/experiments.md)
+# Levels that colours deviate by at least; times that they are stretched (docs/experiments.md).
+_DEVIATION, _MOST = 0.5, 1.0
 
 
 def reference_guide(colours: Tensor, strength: float, gray: Tensor, space: ColorSpace) -> Guide:
@@ -20,9 +18,8 @@ def reference_guide(colours: Tensor, strength: float, gray: Tensor, space: Color
 
     gray (B, 1, H, W) in levels, one for each draw.
     """
-    rgb = colours.to(gray).T[..., None]  # (3, n, 1)
-    light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-    goal = Tones.of(rgb_to_cbcr(rgb)[..., 0].T, light[:, 0])
+    rgb = colours.to(gray).T[..., None]  # (3, n, 1): a picture one pixel wide
+    goal = Tones.of(rgb_to_cbcr(rgb)[..., 0].T, exact_luma(rgb)[:, 0])
 
     def guide(x_0: Tensor, level: Level) -> Tensor:
         light = F.avg_pool2d(gray, gray.shape[-1] // x_0.shape[-1])  # (B, 1, h, w)

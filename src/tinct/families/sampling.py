@@ -58,9 +58,13 @@ def chosen_sampling(model: Colorizer | PictureGenerator, options: SamplingOption
 
 def takes_hints(model: Colorizer) -> bool:
     """Whether its `sample` can be told the colours of places: see `DiffusionColorizer.sample`."""
-    return "hints" in inspect.signature(model.sample).parameters
+    return _takes(model, "hints")
 
 
 def takes_reference(model: Colorizer) -> bool:
     """Whether its `sample` can be told colours to go towards: see `DiffusionColorizer.sample`."""
-    return "reference" in inspect.signature(model.sample).parameters
+    return _takes(model, "reference")
+
+
+def _takes(model: Colorizer, option: str) -> bool:
+    return option in inspect.signature(model.sample).parameters

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tinct.color import compose, luma, rgb_to_cbcr
+from tinct.color import compose, exact_luma, luma, rgb_to_cbcr
 
 _NONE = 0.01  # levels of chroma: what rounding leaves in gray pictures is less
 MOST = 10.0  # the largest factor: beyond it what is left of chroma is rounding
@@ -61,9 +61,8 @@ def scaled(rgb: Tensor, factor: float) -> Tensor:
 
 def _chroma_and_headroom(rgb: Tensor) -> tuple[Tensor, Tensor]:
     """c and h (1..MOST), each (H W,), of levels (3, H, W)."""
-    red, green, blue = rgb.flatten(1)
-    y = 0.299 * red + 0.587 * green + 0.114 * blue
-    offsets = torch.stack([red, green, blue]) - y
+    y = exact_luma(rgb).flatten()
+    offsets = rgb.flatten(1) - y
     above, below = offsets.amax(dim=0).clamp_min(1e-6), -offsets.amin(dim=0).clamp_max(-1e-6)
     headroom = torch.minimum((255 - y) / above, y / below).clamp(1, MOST)
     return rgb_to_cbcr(rgb).square().sum(dim=0).sqrt().flatten(), headroom

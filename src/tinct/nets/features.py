@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tinct.errors import WeightsError
-from tinct.files import replacing
+from tinct.files import replacing, user_cache
 from tinct.nets.published import FEATURES, FeatureNetwork, Published
 from tinct.nets.taps import Taps
 
@@ -56,7 +56,7 @@ class Downloaded:
 
 def cache_folder() -> Path:
     """Where downloads are kept: $XDG_CACHE_HOME/tinct/weights, else ~/.cache/tinct/weights."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / "weights"
+    return user_cache("weights")
 
 
 def find(name: str, given: str | Path | None = None) -> Path | None:

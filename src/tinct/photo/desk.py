@@ -11,7 +11,7 @@ from tinct.photo.jobs import Job, Plan
 from tinct.photo.manifest import Identity, Manifest
 from tinct.photo.records import Failed, Record, Skipped, Work, series
 from tinct.photo.steps import Outcome, Seen, Settled, guarded
-from tinct.places import Place
+from tinct.places import Place, relative
 
 
 class Desk:
@@ -82,11 +82,6 @@ class Desk:
             for name in _names(folder):
                 self._folders[folder][series(name)].append(name)
         return self._folders[folder]
-
-
-def relative(path: Place, folder: Place) -> str:
-    """The path below a folder that it lies in, as the manifest has it."""
-    return path.relative_to(folder).as_posix()  # type: ignore[arg-type]  # both lie in one place
 
 
 def _names(folder: Place) -> list[str]:

@@ -14,7 +14,7 @@ from tinct.images import Picture, Samples, is_synthetic, read, target, write
 from tinct.photo.jobs import Job
 from tinct.photo.manifest import Identity
 from tinct.photo.records import DONE_BEFORE, Done, Extra, Failed, Planned, Record, Result, Skipped, Work
-from tinct.places import Place, content, filling
+from tinct.places import Place, content, filling, relative
 
 
 @dataclass(frozen=True)
@@ -188,4 +188,4 @@ class Steps:
 
     def _told(self, path: Place) -> str:
         """An output as the manifest has it."""
-        return path.relative_to(self.folder).as_posix() if self.folder else str(path)  # type: ignore[arg-type]  # one place
+        return relative(path, self.folder) if self.folder else str(path)

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tinct.files import real
 from tinct.places.remote import Found, Remote
 
-__all__ = ["Found", "P", "Place", "Remote", "absolute", "content", "filling", "place", "same", "within"]
+__all__ = ["Found", "P", "Place", "Remote", "absolute", "content", "filling", "place", "relative", "same", "within"]
 
 Place = Path | Remote
 P = TypeVar("P", bound=Place)  # a place that comes out as the kind that goes in
@@ -48,6 +48,11 @@ def within(inner: Place, folder: Place) -> bool:
 def same(one: Place, other: Place) -> bool:
     """Whether two places are one."""
     return within(one, other) and within(other, one)
+
+
+def relative(inner: Place, folder: Place) -> str:
+    """The path of a place below a folder that it lies in, with / on every system."""
+    return inner.relative_to(folder).as_posix()  # type: ignore[arg-type]  # both lie in one place
 
 
 def content(where: Place) -> Path | bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 from tinct.errors import ConfigError, OutputError, WeightsError
 from tinct.families import Model
 from tinct.files import output_error, replacing_folder, write_json
+from tinct.nets.features import sha256_of
 from tinct.runtimes import description
 from tinct.runtimes.calibrating import inputs_met
 from tinct.runtimes.graphs import Graph, agreement, examples, graphs_of, traced
@@ -109,7 +109,7 @@ def _written(
         raise WeightsError(f"{graph.name}: the graph differs from torch by {difference:.2g} of its largest value")
     onnx.save(convert(model, lambda: met()[graph.name]), path)
     onnx.checker.check_model(path, full_check=True)
-    return Written(graph.name, path.stat().st_size, digest(path), _difference(graph, trials, path))
+    return Written(graph.name, path.stat().st_size, sha256_of(path), _difference(graph, trials, path))
 
 
 def _difference(graph: Graph, trials: Sequence[Mapping[str, Tensor]], path: Path) -> float | None:
@@ -118,9 +118,3 @@ def _difference(graph: Graph, trials: Sequence[Mapping[str, Tensor]], path: Path
         return None
     session = Session(path)
     return max(agreement(graph, inputs, session(inputs)) for inputs in trials)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from filelock import FileLock
 from tinct import zoo
 from tinct.errors import DataError, OutputError, WeightsError
 from tinct.families import Colorizer
-from tinct.files import read_json, safe_name
+from tinct.files import read_json, safe_name, user_cache
+from tinct.nets.features import sha256_of
 from tinct.runtimes.description import FORMAT, NAME, VERSION, network_of
-from tinct.runtimes.exporting import Exported, Written, digest, export
+from tinct.runtimes.exporting import Exported, Written, export
 from tinct.runtimes.sessions import RunDenoiser, onnxruntime
 
 PARTS = ("encoder", "denoiser", "likeness")
@@ -22,7 +22,7 @@ PARTS = ("encoder", "denoiser", "likeness")
 
 def cache_folder() -> Path:
     """Where exports made on first use are kept: $XDG_CACHE_HOME/tinct/onnx, else ~/.cache/tinct/onnx."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / "onnx"
+    return user_cache("onnx")
 
 
 def is_export(path: Path) -> bool:
@@ -56,7 +56,7 @@ def checked(folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
 def _check(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise WeightsError(f"{path}: is missing. Export the model again.")
-    if digest(path) != sha256:
+    if sha256_of(path) != sha256:
         raise WeightsError(f"{path}: damaged: it does not have the checksum that {NAME} says. Export the model again.")
 
 
@@ -91,7 +91,7 @@ def on_first_use(name: str) -> Iterator[Written | Exported | Colorizer]:
     weights = zoo.find(name)
     if not weights.is_file():
         raise WeightsError(f"{weights}: no such weights file")
-    folder = cache_folder() / f"{safe_name(weights.stem)}-{digest(weights)[:16]}"  # their header has the defaults
+    folder = cache_folder() / f"{safe_name(weights.stem)}-{sha256_of(weights)[:16]}"  # their header has the defaults
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,7 +100,8 @@ def on_first_use(name: str) -> Iterator[Written | Exported | Colorizer]:
         ) from None
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         try:
-            checked(folder)
+            model = opened(folder)
         except WeightsError:
             yield from export(zoo.load(name), folder)
-        yield opened(folder)
+            model = opened(folder)
+        yield model
