@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tinct.data.listing import pictures_in
-from tinct.evaluation import Protocol, spread
+from tinct.data.pictures import spread
+from tinct.evaluation import Protocol
 from tinct.images import Samples, read_rgb
 from tinct.metrics import Measure, Prepared, prepare
 

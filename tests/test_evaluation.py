@@ -14,6 +14,7 @@ from PIL import Image
 from skimage import data
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from tinct.data.pictures import spread
 from tinct.errors import DataError
 from tinct.evaluation import (
     Measured,
@@ -26,7 +27,6 @@ from tinct.evaluation import (
     measuring,
     picture_rows,
     remarks,
-    spread,
 )  # fmt: skip
 from tinct.metrics import Measure
 

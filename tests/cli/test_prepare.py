@@ -49,7 +49,7 @@ def test_all_flags(workspace, capsys):
     found = metadata(workspace)
     assert found["config"] == {
         "test_size": 0.1, "val_size": 0.2, "random_state": 7, "image_size": 16, "normalize_option": 3, "fit": "squash",
-        "splits_of_import": [],
+        "min_spread": -1.0, "splits_of_import": [],
     }  # fmt: skip
     assert (found["train_samples"], found["val_samples"], found["test_samples"]) == (28, 8, 4)
     out, err = capsys.readouterr()

@@ -196,11 +196,24 @@ def test_an_error_in_a_worker_process_is_the_same_error(tiny):
 def test_nothing_readable_is_an_error(tmp_path):
     bring(tmp_path, written(tmp_path / "source", {"a/1.png": encoded(picture(1), "PNG")}))
     (tmp_path / "imageData" / "set" / "a" / "1.png").write_bytes(b"no")
-    with pytest.raises(DataError, match="no readable picture"):
+    with pytest.raises(DataError, match="no picture left"):
         do(tmp_path, skip_unreadable=True)
     (tmp_path / "imageData" / "set" / "a" / "1.png").unlink()
     with pytest.raises(DataError, match="no pictures in it"):
         do(tmp_path)
+
+
+def test_colourless_pictures_are_left_out(tmp_path):
+    """Of three pictures, a gray one has a spread of 0, and one of (100, 103, 104) everywhere has 4, which does not exceed 4."""
+    flat = {"gray": (90, 90, 90), "edge": (100, 103, 104), "tinted": (100, 103, 105)}
+    files = {f"a/{name}.png": encoded(Image.new("RGB", (64, 64), colour), "PNG") for name, colour in flat.items()}
+    bring(tmp_path, written(tmp_path / "source", files))
+    assert do(tmp_path, test_size=0.0)[-1].samples == {"train": 3}
+    left = do(tmp_path, test_size=0.0, min_spread=4.0)[-1]
+    assert (left.samples, left.colourless, left.skipped) == ({"train": 1}, 2, 0)
+    assert PreparedSet.open(tmp_path / "npzData" / "set", "train").rgb[0, 0, 0].tolist() == [100, 103, 105]
+    with pytest.raises(DataError, match=r"no picture left\. Lower --min-spread"):
+        do(tmp_path, test_size=0.0, min_spread=5.0)
 
 
 def test_pictures_taken_away_or_added_by_hand_are_honoured_and_said(tiny):

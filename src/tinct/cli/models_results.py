@@ -18,9 +18,10 @@ from tinct.color import luma
 from tinct.config import from_dict, leaves, override
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import pictures_in
+from tinct.data.pictures import spread
 from tinct.devices import chosen_device
 from tinct.errors import ConfigError, OutputError
-from tinct.evaluation import batches, spread
+from tinct.evaluation import batches
 from tinct.families import Colorizer
 from tinct.files import replacing_folder, safe_name, workspace, write_json
 from tinct.images import MAX_MEGAPIXELS, Samples

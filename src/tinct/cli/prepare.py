@@ -54,6 +54,7 @@ def command(
     tinct prepare tiny --normalize none --yes
     tinct prepare mine --size 128 --test-size 0.1 --val-size 0.1 --seed 7
     tinct prepare wide --size 128 --fit squash
+    tinct prepare mine --min-spread 4
     """
     asks = interactive() and not yes
     sets = discover_imported(workspace())
@@ -164,6 +165,8 @@ def _done(result: Prepared) -> None:
     facts: dict[str, object] = {f"{split} samples": f"{count:,}" for split, count in result.samples.items()}
     if result.skipped:
         facts["Skipped"] = f"{result.skipped} unreadable"
+    if result.colourless:
+        facts["Left out"] = f"{result.colourless:,} colourless"
     facts |= {name: f"{size:,.1f} MB" for name, size in result.megabytes.items() if name.endswith((".npz", ".rgb.npy"))}
     facts["Total"] = f"{sum(result.megabytes.values()):,.1f} MB in {result.folder}"
     say("Conversion complete", facts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tinct.errors import PictureError
-from tinct.images import probe, read_rgb
+from tinct.images import Samples, probe, read_rgb
 from tinct.registry import Registry
 
 Size = tuple[int, int]  # width, height
@@ -32,6 +33,11 @@ def load(source: Path | bytes, where: str, size: Size, fit: str, max_megapixels:
     except PictureError as error:
         raise PictureError(f"{error} {_CURE}") from None
     return FITS[fit](Image.fromarray(rgb), size)
+
+
+def spread(rgb: Samples) -> float:
+    """The mean over pixels of the largest minus the smallest channel, in levels: about 0 for a picture without colour."""
+    return float((rgb.max(axis=2) - rgb.min(axis=2)).mean(dtype=np.float64))
 
 
 def _crop(picture: Image.Image, size: Size) -> Image.Image:

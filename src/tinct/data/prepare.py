@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tinct.data.imported import Listing, list_pictures
 from tinct.data.npy import Array, growing, rows_per_chunk
 from tinct.data.npz import NORMALIZATIONS, write_npz
 from tinct.data.parallel import cores, in_order
-from tinct.data.pictures import FITS, load
+from tinct.data.pictures import FITS, load, spread
 from tinct.data.progress import Note, Progress, Stage
 from tinct.data.split import Indices, stratified
 from tinct.data.store import METADATA, SPLITS, labels_path, npz_path, rgb_path, seal_store
@@ -39,6 +39,13 @@ class PrepareOptions:
         "-11", "Numbers in the NPZ: 0 to 1, -1 to 1, or bytes.", choices=lambda: list(NORMALIZATIONS)
     )
     fit: str = option("crop", "How a picture becomes square.", choices=lambda: list(FITS))
+    min_spread: float = option(
+        -1.0,
+        "Leave out pictures whose mean of largest minus smallest channel does not exceed so many levels: 4 leaves out "
+        "the colourless, of which a colorizer learns gray; -1 keeps all",
+        low=-1,
+        high=255,
+    )
     max_megapixels: float = option(MAX_MEGAPIXELS, "Largest picture accepted, in megapixels", low=0)
     resplit: bool = option(False, "Split anew, although the import brought splits")
     skip_unreadable: bool = option(False, "Leave out pictures that can't be read")
@@ -46,11 +53,12 @@ class PrepareOptions:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A set that was written: pictures per split, skipped ones, and megabytes per file."""
+    """A set that was written: pictures per split, skipped ones, those left out as colourless, and megabytes per file."""
 
     folder: Path
     samples: dict[str, int]
     skipped: int
+    colourless: int
     megabytes: dict[str, float]
     metadata: dict[str, Any]
 
@@ -105,17 +113,19 @@ def prepare(
     plan = split_pictures(listing, options)
     with replacing_folder(target) as folder:
         yield Stage(2, 3, "Convert the pictures")
-        yield from _convert(listing, plan, folder, options, processes or _processes(len(listing.paths)))
+        colourless = yield from _convert(listing, plan, folder, options, processes or _processes(len(listing.paths)))
         labels = {split: np.load(labels_path(folder, split)) for split in plan}
         if not all(map(len, labels.values())):
-            raise DataError(f"{imported.folder}: a split has no readable picture. Import again.")
+            cure = "Lower --min-spread." if colourless else "Import again."
+            raise DataError(f"{imported.folder}: a split has no picture left. {cure}")
         yield Stage(3, 3, "Write the compressed files")
         yield from _compress(folder, labels, listing.categories, options)
         metadata = _metadata(imported, target, options, labels, listing)
         write_json(folder / METADATA, metadata, sync=True)
         sizes = {file.name: file.stat().st_size / 1e6 for file in sorted(folder.iterdir())}
     samples = {split: len(numbers) for split, numbers in labels.items()}
-    yield Prepared(target, samples, len(listing.paths) - sum(samples.values()), sizes, metadata)
+    skipped = len(listing.paths) - sum(samples.values()) - colourless
+    yield Prepared(target, samples, skipped, colourless, sizes, metadata)
 
 
 @dataclass(frozen=True)
@@ -127,27 +137,30 @@ class _Task:
 
 
 def _load(task: _Task) -> tuple[Array, list[int], list[str]]:
-    """The readable pictures (n, size, size, 3), their places in the task, and a word on each of the others."""
+    """The pictures that stay (n, size, size, 3), their places in the task, and a word on each that can't be read."""
     size = (task.options.size, task.options.size)
     rows, places, unreadable = [], [], []
     for place, path in enumerate(task.paths):
         try:
-            rows.append(np.asarray(load(Path(path), path, size, task.options.fit, task.options.max_megapixels)))
-            places.append(place)
+            picture = np.asarray(load(Path(path), path, size, task.options.fit, task.options.max_megapixels))
         except PictureError as error:
             if not task.options.skip_unreadable:
                 raise
             unreadable.append(str(error))
+        else:
+            if spread(picture) > task.options.min_spread:
+                rows.append(picture)
+                places.append(place)
     pictures = np.stack(rows) if rows else np.empty((0, *size, 3), np.uint8)
     return pictures, places, unreadable
 
 
 def _convert(
     listing: Listing, plan: dict[str, Indices], folder: Path, options: PrepareOptions, processes: int
-) -> Iterator[Progress | Note]:
-    """The raw store of every split."""
+) -> Generator[Progress | Note, None, int]:
+    """The raw store of every split; at last, how many pictures were left out as colourless."""
     step = min(256, rows_per_chunk(options.size**2 * 3))
-    done = 0
+    done = colourless = 0
     for split, chosen in plan.items():
         parts = [chosen[start : start + step] for start in range(0, len(chosen), step)]
         tasks = (_Task([listing.paths[index] for index in part], options) for part in parts)
@@ -159,8 +172,10 @@ def _convert(
                 append_rgb(rgb)
                 append_labels(listing.labels[part[places]])
                 done += len(part)
+                colourless += len(part) - len(places) - len(unreadable)
                 yield from (Note(f"skipped: {text}") for text in unreadable)
                 yield Progress(done, len(listing.paths), "pictures")
+    return colourless
 
 
 def _compress(
@@ -190,6 +205,7 @@ def _metadata(
         "image_size": options.size,
         "normalize_option": normalization.option,
         "fit": options.fit,
+        "min_spread": options.min_spread,
         "splits_of_import": brought,
     }
     return {

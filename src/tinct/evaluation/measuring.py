@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from tinct.color import compose, luma
+from tinct.data.pictures import spread
 from tinct.errors import DataError, TinctError
 from tinct.evaluation.table import BASELINES, SEED_STRIDE, Protocol, Table
 from tinct.evaluation.tally import MEASURED_PIXELS, Tally
@@ -68,11 +69,6 @@ def evaluate(
             tally.add(names, torch.stack(truths), rows)
         yield Measured(len(tally.names), len(tally.dropped), _shown(batch, results))
     yield tally.table(protocol, model)
-
-
-def spread(rgb: Rgb) -> float:
-    """The mean over pixels of the largest minus the smallest channel, in levels: about 0 for a picture without colour."""
-    return float((rgb.max(axis=2) - rgb.min(axis=2)).mean(dtype=np.float64))
 
 
 def _coloured(pictures: Iterable[tuple[str, Rgb]], least: float, tally: Tally) -> Iterator[tuple[int, str, Rgb]]:
