@@ -56,8 +56,8 @@ class Colorizer:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         about = json.loads((folder / "colorizer.json").read_text(encoding="utf-8"))
-        if (about["format"], about["version"]) != ("tinct-onnx", 1) or about["colour"]["cbcr"] is None:
-            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 1 with colour in ycbcr or rgb")
+        if (about["format"], about["version"]) != ("tinct-onnx", 2) or about["colour"]["cbcr"] is None:
+            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 2 with colour in ycbcr or rgb")
         self.encoder, self.denoiser = (self._session(folder, about["files"][part]) for part in ("encoder", "denoiser"))
         self.about, self.picture, self.walk, self.options = about, about["picture"], about["walk"], options
         if str(steps := options.steps or self.walk["steps"]) not in self.walk["ladders"]:
@@ -96,19 +96,22 @@ class Colorizer:
         gain, offset = (np.asarray(self.about["colour"]["neutral"][key], np.float32) for key in ("gain", "offset"))
         neutral = (gain[:, None, None] * small + offset[:, None, None])[None]  # what colourless is
         strength = self.walk["anchor"] if self.options.anchor is None else self.options.anchor
-        goal = neutral + strength * (mean - neutral) if strength and mean is not None else None
         cells = [max(1, round(self.walk["coarse_cells"] * side / min(h, w))) for side in (h, w)]
         rows, columns = (cubic(side, count) @ pooling(side, count) for side, count in zip((h, w), cells, strict=True))
-
-        def guided(x_0: Array) -> Array:  # coarse colours are those of the goal
-            return x_0 if goal is None else (x_0 + rows @ (goal - x_0) @ columns.T).clip(-limit, limit)
 
         def denoised(x: Array, t: float, alpha: float, sigma: float) -> Array:
             level = {"t": t, "alpha": alpha, "sigma": sigma}
             given = {"x_t": x, **{name: np.full(1, part, np.float32) for name, part in level.items()}, **features}
             said = self.denoiser.run(None, {name: given[name] for name in wanted})[0]
             means = {"x0": said, "eps": (x - sigma * said) / alpha, "v": alpha * x - sigma * said}
-            return guided(means[self.walk["target"]].clip(-limit, limit))
+            return np.asarray(means[self.walk["target"]].clip(-limit, limit))
+
+        if mean is not None:
+            mean = (mean + denoised(self.walk["mean_level"][1] * mean, *self.walk["mean_level"])) / 2
+        goal = neutral + strength * (mean - neutral) if strength and mean is not None else None
+
+        def guided(x_0: Array) -> Array:  # coarse colours are those of the goal
+            return x_0 if goal is None else (x_0 + rows @ (goal - x_0) @ columns.T).clip(-limit, limit)
 
         start = guided(np.zeros_like(neutral) if mean is None else mean)
         rng = np.random.default_rng(self.options.seed)
@@ -117,7 +120,7 @@ class Colorizer:
         )
         x, before, last = self.ladder[0][1] * start + self.ladder[0][2] * drawn, None, 0.0
         for level, (_, alpha, sigma) in pairwise(self.ladder):
-            x_0 = denoised(x, *level)
+            x_0 = guided(denoised(x, *level))
             if sigma > 0:  # DPM-Solver++ 2M, or with the last estimate alone DDIM
                 h = log(level[2] / level[1]) - log(sigma / alpha)
                 line = x_0 if before is None or self.order == 1 else x_0 + h / (2 * last) * (x_0 - before)

@@ -243,17 +243,22 @@ def test_temperature_scales_the_noise(rgb):
     assert spread[0] < 0.7 * spread[1]
 
 
-def test_the_walk_starts_at_the_mean_that_the_network_sees(rgb):
-    """Without noise, the first state is alpha times the mean head's estimate: one step of DDIM shows it."""
+def test_the_walk_starts_at_the_mean_that_head_and_denoiser_agree_on(rgb):
+    """Without noise, the first state is alpha times the mean: half of the head's, half of what the denoiser makes of that."""
     model = trembling(built("splitdpm", anchor=0.0))
     seen = []
     model.network.decoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     gray = luma(rgb).float()
     with torch.no_grad():
         list(model.sample(gray, generators=generators_for(range(COUNT)), steps=1, temperature=0.0))
-        mean = model.network.mean(model.network.encode(gray / 127.5 - 1))
-    alpha = (1 + 80.0**2) ** -0.5
-    assert_close(seen[0], alpha * mean, rtol=1e-3, atol=1e-6)
+        shown, start = seen
+        features = model.network.encode(gray / 127.5 - 1)
+        head, level = model.network.mean(features), model.schedule.at_ratio(40.0).batched(gray)
+        v = model.network(level.alpha * head, level, features)
+    assert_close(shown, (1 + 40.0**2) ** -0.5 * head, rtol=1e-3, atol=1e-6)
+    denoised = level.alpha * (level.alpha * head) - level.sigma * v
+    assert (denoised - head).abs().max() > 0.01
+    assert_close(start, (1 + 80.0**2) ** -0.5 * (head + denoised) / 2, rtol=1e-3, atol=1e-6)
 
 
 def test_an_anchor_holds_the_coarse_colours_and_lets_the_fine_ones_be_sampled(rgb):

@@ -81,7 +81,7 @@ def test_a_plain_u_net_is_exported_too(plain: str, exported_plain: Path) -> None
 
 def test_the_json_says_what_a_runner_needs(both: tuple[Any, Any], exported: Path) -> None:
     about, (model, opened) = json.loads((exported / "colorizer.json").read_text()), both
-    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 1, "small")
+    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 2, "small")
     walk = about["walk"]
     assert (walk["sampler"], walk["spacing"], walk["steps"], walk["target"]) == ("dpm++2m", "karras", 8, "v")
     for steps in (1, 4, 8, 20):
@@ -120,7 +120,7 @@ def test_float16_loses_nothing_of_weights_that_had_no_more(
 
 def test_int8_is_small_and_near(both: tuple[Any, Any], exported: Path, tmp_path: Path) -> None:
     met = inputs_met(*network_of(both[0]))
-    assert len(met["denoiser"]) == both[0].options.steps * len(met["encoder"])
+    assert len(met["denoiser"]) == (both[0].options.steps + 1) * len(met["encoder"])  # one for the mean
     opened = runtimes.load(str(exported), "onnx")
     for part in ("encoder", "denoiser"):
         onnx.save(

@@ -36,6 +36,7 @@ from tinct.families.referring import reference_guide
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
+HARDLY_SEEN = 40.0  # s of x_t that shows next to nothing of x_0; 20 to 160 measure alike
 COARSE_CELLS = 8  # on the short side: what an anchor holds; 6 to 10 measure alike (docs/experiments.md)
 
 
@@ -196,13 +197,13 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
         if labels is not None and not self.options.classes:
             raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
-        labels = None if labels is None else labels.repeat_interleave(each)
         features = self.network.encode(unit_gray(gray))
+        mean = self._expected(features, labels)
         hinted, is_open = None, gray.new_ones(len(gray), 1, 1, 1)
         if hints is not None:
             hinted, is_open = hint_guide(hints, gray, self.network.likeness(features), self.space)
         features = repeated(features, each)
-        mean = self.network.mean(features)
+        labels, mean = (None if part is None else part.repeat_interleave(each, dim=0) for part in (labels, mean))
         gray, is_open = (part.repeat_interleave(each, dim=0) for part in (gray, is_open))
         pulled = None
         if reference is not None and reference_strength:
@@ -232,7 +233,21 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""
-        return self.network.mean(self.network.encode(unit_gray(gray)))
+        return self._expected(self.network.encode(unit_gray(gray)), None)
+
+    def _expected(self, features: Features, labels: Tensor | None) -> Tensor | None:
+        """E[x_0 | photograph], (B, C, h, w): half from the network's head for it, where it has one, half from its denoiser.
+
+        Where noise leaves next to nothing to see, the denoiser's x_0 is that mean as well, learned apart from the head's: their
+        errors differ, and both together have less than either (docs/experiments.md). It is shown the head's, and no noise.
+        """
+        mean = self.network.mean(features)
+        if mean is None:
+            return None
+        level = self.schedule.at_ratio(HARDLY_SEEN).batched(mean)
+        x_t = level.alpha * mean
+        denoised = self.target.x_0(self.network(x_t, level, features, labels), x_t, level)
+        return (mean + denoised.clamp(-self.limit, self.limit)) / 2
 
     def encode(self, rgb: Tensor) -> Tensor:
         """See Diffusing: colour on the network's own grid."""

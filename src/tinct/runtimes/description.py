@@ -11,13 +11,14 @@ from torch import Tensor
 from tinct import __version__
 from tinct.color import ColorSpace
 from tinct.errors import ConfigError
-from tinct.families import COARSE_CELLS, Colorizer, Diffusing, Model
+from tinct.families import COARSE_CELLS, HARDLY_SEEN, Colorizer, Diffusing, Model
+from tinct.level import Level
 from tinct.nets import Denoiser
 from tinct.photo.colouring import LONGEST
 from tinct.photo.prints import numbers
 from tinct.runtimes.graphs import Graph
 
-NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 1
+NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 2
 COUNTS = (
     1,
     2,
@@ -80,7 +81,7 @@ def _walk(model: Colorizer) -> dict[str, Any]:
     assert isinstance(model, Diffusing)
     options, schedule = model.options, model.schedule
     counts = sorted({options.steps, *(count for count in COUNTS if count <= len(schedule))})
-    ladders = {str(count): [[level.t, level.alpha, level.sigma] for level in model.levels(count)] for count in counts}
+    ladders = {str(count): [_numbers(level) for level in model.levels(count)] for count in counts}
     return {
         "target": options.target,
         "sampler": options.sampler,
@@ -89,9 +90,14 @@ def _walk(model: Colorizer) -> dict[str, Any]:
         "draws": model.draws,
         "anchor": model.anchor,
         "coarse_cells": COARSE_CELLS,
+        "mean_level": _numbers(schedule.at_ratio(HARDLY_SEEN)),
         "ladders": ladders,
         "schedule": {"name": options.schedule, "alpha_bar": schedule.alpha_bar.tolist()},
     }
+
+
+def _numbers(level: Level) -> list[float]:
+    return [level.t, level.alpha, level.sigma]
 
 
 def _colour(space: ColorSpace, name: str) -> dict[str, Any]:
