@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
-from benchmarks.validation import INSIDE, measures_of, validation
+from benchmarks.validation import INSIDE, measures_of, parsed, parser, validation, verdict
 from tinct.cli.main import main as tinct
 from tinct.color import rgb_to_cbcr
 from tinct.evaluation import Protocol, Row, Table, evaluate
@@ -36,23 +36,14 @@ CLOSE = 0.006  # of the value: what rounding leaves of it
 
 def main() -> int:
     """Runs both parts; the exit code is 1 when a figure or the model is not what it must be."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--feature-weights", default="../shared/weights")
-    parser.add_argument("--seeds", type=int, default=2)
-    options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
-        return 0
-    if not Path(options.feature_weights).exists():
-        print(f"{options.feature_weights} is not there: LPIPS needs the weights of its network, see --feature-weights.")
-        return 0
+    arguments = parser(__doc__, feature_weights=True)
+    arguments.add_argument("--seeds", type=int, default=2)
+    options = parsed(arguments)
     checked = _check_reference(options.data, options.feature_weights)
     return 0 if _check_model(options) and checked else 1
 
 
-def _check_reference(data: Path, feature_weights: str) -> bool:
+def _check_reference(data: Path, feature_weights: Path) -> bool:
     """Prints each figure beside the one measured before; whether all agree."""
     truths = [*validation(data)]
     measures = measures_of(["psnr", "de2000", "lpips-squeeze", "colourfulness"], feature_weights)
@@ -106,9 +97,7 @@ def _check_model(options: argparse.Namespace) -> bool:
     rows = {row["name"]: row for row in figures["rows"]}
     model = rows[figures["model"]]
     verdicts = dict(_verdicts(rows, model, figures))
-    for what, reached in verdicts.items():
-        print(f"{'yes' if reached else 'NO ':4} {what}")
-    return all(verdicts.values())
+    return verdict(verdicts.items())
 
 
 def _verdicts(rows: dict[str, Any], model: dict[str, Any], figures: dict[str, Any]) -> list[tuple[str, bool]]:

@@ -8,11 +8,9 @@ is coloured without hints, with one, and with twenty; their places are drawn fro
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ import torch
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from benchmarks.validation import validation
+from benchmarks.validation import parsed, parser, validation, verdict
 from tinct import zoo
 from tinct.evaluation import bootstrap
 from tinct.families import Colorizer
@@ -40,15 +38,10 @@ Plane = npt.NDArray[np.float64]
 
 def main() -> int:
     """Measures and prints; the exit code is 1 when hints don't do what they must."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--draws", type=int, default=2)
-    options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
-        return 0
+    arguments = parser(__doc__)
+    arguments.add_argument("--pictures", type=int, default=100)
+    arguments.add_argument("--draws", type=int, default=2)
+    options = parsed(arguments)
     model, found, started = zoo.colorizer(zoo.load(options.model)), [], time.process_time()
     truths = np.stack(list(islice(validation(options.data), options.pictures)))
     for first in range(0, len(truths), _BATCH):
@@ -131,9 +124,7 @@ def _reported(found: dict[str, Plane]) -> bool:
         < MOST["far"],
         f"largest luma error {found['luma'].max()} is 0": not found["luma"].any(),
     }
-    for what, reached in verdicts.items():
-        print(f"{'yes' if reached else 'NO ':4} {what}")
-    return all(verdicts.values())
+    return verdict(verdicts.items())
 
 
 if __name__ == "__main__":

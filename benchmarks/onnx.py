@@ -10,7 +10,6 @@ is not offered, and stands here to say why. Run it on a machine that does nothin
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.output_rules import Bench
-from benchmarks.validation import validation
+from benchmarks.validation import missing, parser, validation, verdict
 from tinct import runtimes, zoo
 from tinct.families import Colorizer
 from tinct.images import Samples
@@ -39,25 +38,20 @@ SHARE = 0.999  # of the pixels, that are to be within a level of torch's
 
 def main() -> int:
     """Prints the tables and both targets; the exit code is 1 when one is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--feature-weights", default="../shared/weights")
-    parser.add_argument("--first", type=int, default=500)
-    parser.add_argument("--runs", type=int, default=41)
-    options = parser.parse_args()
+    arguments = parser(__doc__, feature_weights=True)
+    arguments.add_argument("--first", type=int, default=500)
+    arguments.add_argument("--runs", type=int, default=41)
+    options = arguments.parse_args()
     model = zoo.colorizer(zoo.load(options.model))
     with tempfile.TemporaryDirectory() as folder:
         variants = exported(options.model, Path(folder))
         verdicts = timed(model, variants, options.runs)
-        if options.data.exists() and Path(options.feature_weights).exists():
+        if not missing(options):
             truths = [*validation(options.data, options.first)]
             verdicts |= compared(Bench(model, truths, options.feature_weights), variants)
         else:
-            print(f"{options.data} or {options.feature_weights} is not there: no loss is measured.")
-    for what, reached in verdicts.items():
-        print(f"{'yes' if reached else 'NO ':4} {what}")
-    return 0 if all(verdicts.values()) else 1
+            print(f"{missing(options)[0]} is not there: no loss is measured.")
+    return 0 if verdict(verdicts.items()) else 1
 
 
 def exported(name: str, folder: Path) -> dict[str, Colorizer]:

@@ -10,7 +10,6 @@ sqrt((1 + 1/n) var) / rmse of the samples' mean, which is 1 when the truth is li
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.validation import measures_of, validation
+from benchmarks.validation import measures_of, parsed, parser, validation, verdict
 from tinct import zoo
 from tinct.color import rgb_to_cbcr
 from tinct.families import Colorizer
@@ -41,16 +40,10 @@ Row = dict[str, Tensor]  # metric -> value of each picture
 
 def main() -> int:
     """Prints the table and every target; the exit code is 1 when one is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--feature-weights", default="../shared/weights")
-    parser.add_argument("--first", type=int, default=500)
-    parser.add_argument("--skip", type=int, default=0, help="begin after so many")
-    options = parser.parse_args()
-    if not options.data.exists() or not Path(options.feature_weights).exists():
-        print(f"{options.data} or {options.feature_weights} is not there: nothing to measure on or with.")
-        return 0
+    arguments = parser(__doc__, feature_weights=True)
+    arguments.add_argument("--first", type=int, default=500)
+    arguments.add_argument("--skip", type=int, default=0, help="begin after so many")
+    options = parsed(arguments)
     truths = [*validation(options.data, options.first, options.skip)]
     bench = Bench(zoo.colorizer(zoo.load(options.model)), truths, options.feature_weights)
     print(f"{len(bench.truths)} pictures, model {options.model}")
@@ -63,15 +56,13 @@ def main() -> int:
     samples = [bench.coloured(HONEST, sample) for sample in range(SAMPLES)]
     honest = [bench.row(f"sample {number}", pictures) for number, pictures in enumerate(samples, 1)]
     verdicts = [*_of_default(shown, mean), *_of_samples(honest, bench.truths, samples)]
-    for what, reached in verdicts:
-        print(f"{'yes' if reached else 'NO ':4} {what}")
-    return 0 if all(reached for _, reached in verdicts) else 1
+    return 0 if verdict(verdicts) else 1
 
 
 class Bench:
     """A model, the pictures in colour, and their luma."""
 
-    def __init__(self, model: Colorizer, truths: Sequence[Samples], feature_weights: str) -> None:
+    def __init__(self, model: Colorizer, truths: Sequence[Samples], feature_weights: Path) -> None:
         self.model, self.truths = model, truths
         self.grays = [np.asarray(Image.fromarray(truth).convert("L")) for truth in truths]
         self.measures = measures_of(list(METRICS), feature_weights)

@@ -10,11 +10,9 @@ in levels, as the finished picture has them (Dowson and Landau 1982).
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +21,7 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from benchmarks.validation import validation
+from benchmarks.validation import parsed, parser, validation, verdict
 from tinct import zoo
 from tinct.color import rgb_to_cbcr
 from tinct.evaluation import bootstrap
@@ -39,16 +37,11 @@ Plane = npt.NDArray[np.float64]
 
 def main() -> int:
     """Measures and prints; the exit code is 1 when a reference doesn't do what it must."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--strength", type=float, default=1.0)
-    parser.add_argument("--anchor", type=float)
-    options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
-        return 0
+    arguments = parser(__doc__)
+    arguments.add_argument("--pictures", type=int, default=100)
+    arguments.add_argument("--strength", type=float, default=1.0)
+    arguments.add_argument("--anchor", type=float)
+    options = parsed(arguments)
     model, started = zoo.colorizer(zoo.load(options.model)), time.process_time()
     truths = list(islice(validation(options.data), options.pictures))
     chosen = PhotoOptions(anchor=options.anchor)
@@ -125,9 +118,7 @@ def _reported(found: dict[str, Plane]) -> bool:
         f"another's leave {near:.3f} of the distance to it, at most {MOST['distance']}": near <= MOST["distance"],
         f"largest luma error {found['luma'].max():.0f} is 0": not found["luma"].any(),
     }
-    for what, reached in verdicts.items():
-        print(f"{'yes' if reached else 'NO ':4} {what}")
-    return all(verdicts.values())
+    return verdict(verdicts.items())
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ typical candidate's colours. The error is of what is shown, and of the chroma be
 
 from __future__ import annotations
 
-import argparse
 import sys
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.validation import validation
+from benchmarks.validation import parsed, parser, validation, verdict
 from tinct import zoo
 from tinct.color import rgb_to_cbcr
 from tinct.evaluation import bootstrap
@@ -34,16 +32,11 @@ TARGET = 0.3
 
 def main() -> int:
     """Measures and prints; the exit code is 1 when the target is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="photo")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
-    parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--skip", type=int, default=0, help="begin after so many")
-    parser.add_argument("--samples", type=int, default=8)
-    options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: nothing to measure on. Name the zip with --data.")
-        return 0
+    arguments = parser(__doc__)
+    arguments.add_argument("--pictures", type=int, default=100)
+    arguments.add_argument("--skip", type=int, default=0, help="begin after so many")
+    arguments.add_argument("--samples", type=int, default=8)
+    options = parsed(arguments)
     model = zoo.colorizer(zoo.load(options.model))
     pictures = islice(validation(options.data), options.skip, options.skip + options.pictures)
     rows = [_measured(model, rgb, options.samples) for rgb in pictures]
@@ -59,8 +52,7 @@ def main() -> int:
     levels = torch.stack([torch.quantile(map, torch.tensor([0.5, 0.99])) for map in maps]).mean(dim=0)
     print(f"the map: median {levels[0]:.1f} levels, 99th percentile {levels[1]:.1f} (means over pictures)")
     own = float(np.mean(_correlations(maps, shown)))
-    print(f"{'yes' if own > TARGET else 'NO '} above {TARGET}")
-    return 0 if own > TARGET else 1
+    return 0 if verdict([(f"{own:.3f} above {TARGET}", own > TARGET)]) else 1
 
 
 def spearman(first: Tensor, second: Tensor) -> float:

@@ -164,7 +164,7 @@ def changed(folder: Path, **values: Any) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "newer": (lambda folder: changed(folder, version=2), "of format 2, this version of tinct reads 1"),
+    "newer": (lambda folder: changed(folder, version=3), "of format 3, this version of tinct reads 2"),
     "foreign": (lambda folder: changed(folder, format="other"), "is not that of an export by tinct"),
     "without files": (lambda folder: changed(folder, files={}), "damaged .KeyError"),
     "another shape": (lambda folder: changed(folder, encoder=None), "damaged .TypeError"),
