@@ -223,8 +223,9 @@ def test_reverse_and_grid_of_a_generator_end_with_what_generate_makes(here):
 
 def test_grid_of_one_photograph_goes_through_the_seeds(here):
     model = ("--model", "chroma.safetensors", "--steps", 7)
-    assert figure("grid", "--picture", "gray.png", *model, "--side", SIDE, "--seed", 3, "-o", "grid.png") == 0
-    rows = panels("grid.png", [False] * 7 + [True])
+    out = "report_images/diffusion_process.png"  # in a folder that isn't there yet
+    assert figure("grid", "--picture", "gray.png", *model, "--side", SIDE, "--seed", 3, "-o", out) == 0
+    rows = panels(out, [False] * 7 + [True])
     assert [len(row) for row in rows] == [8] * 8
     for number, row in enumerate(rows[:2]):
         assert run("colorize", "gray.png", *model, "--seed", 3 + number, "-o", f"{number}.png") == 0

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -45,8 +47,13 @@ def test_all_flags(tiny, tmp_path, capsys):
     out, err = capsys.readouterr()
     for text in ("Import configuration", "32x32 (pictures are resized)", "Import complete", "the limit of 5 images"):
         assert text in out
-    assert str(tmp_path / "imageData" / "fish") in out
-    assert [line[:5] for line in err.splitlines() if line.startswith("[")] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    summary = dict(
+        line.split(maxsplit=1) for line in out.partition("Import complete")[2].splitlines() if line[:2] == "  "
+    )
+    assert (summary["Images"], summary["Size"], summary["Categories"]) == ("5", "0.0 MB", "2")
+    assert summary["Directory"] == str(tmp_path / "imageData" / "fish")
+    stages = ["[1/4] Download", "[2/4] Extract", "[3/4] Import", "[4/4] Clean up"]
+    assert [line for line in err.splitlines() if line.startswith("[")] == stages
 
 
 @pytest.mark.parametrize(
@@ -252,6 +259,17 @@ def test_a_broken_download_goes_on_is_checked_and_cleared_away(tiny, tmp_path, c
     assert discover_imported(tmp_path)[0].images == 24
     assert not (tmp_path / "temp_download").exists()
     assert discover_imported(tmp_path)[0].metadata["source_path"] == "set.zip"
+
+
+def test_a_download_shows_how_far_it_is(tmp_path):
+    """On a terminal: a bar with the share and the megabytes."""
+    path = zipped(tmp_path / "tiny.zip", tiny_files() | {"ballast.bin": random.Random(0).randbytes(3_000_000)})
+    with serving(path.read_bytes()) as server:
+        flags = ["--url", server.url, "--name", "set", "--yes"]
+        code, screen = talk(["import", "tiny-imagenet", *flags], [], tmp_path)
+    assert code == 0
+    downloading = screen.partition("[1/4] Download")[2].partition("[2/4] Extract")[0]
+    assert re.search(r"100% MB ━+ 3/3", downloading), downloading
 
 
 def test_a_download_is_kept_until_its_import_is_complete(tiny, tmp_path, capsys):

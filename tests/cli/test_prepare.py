@@ -14,7 +14,9 @@ import pytest
 from made import encoded, idx_files, picture, tiny_files, written, zipped
 from pseudo_terminal import talk
 from tinct.cli.main import main
-from tinct.data.discovery import discover_prepared
+from tinct.cli.prepare import _summary
+from tinct.data.discovery import ImportedSet, discover_prepared
+from tinct.data.prepare import PrepareOptions
 
 MANUAL = Path(__file__).parents[2] / "docs" / "data.md"
 
@@ -97,6 +99,13 @@ def test_what_can_t_be_done_is_one_error_line(workspace, capsys, arguments, mess
     assert discover_prepared(workspace) == []
 
 
+def test_the_storage_of_a_set_is_told_before_it_is_prepared(tmp_path, capsys):
+    """Of 10,000 pictures at 64 px: gray and colour, a byte each as uint8 and four as float32."""
+    imported = ImportedSet("tiny", tmp_path, 10_000, 200, 19.0, False, {})
+    _summary(imported, tmp_path / "npzData" / "tiny", PrepareOptions(size=64))
+    assert "164 MB as uint8, 655 MB as float32 before compression" in capsys.readouterr().out
+
+
 def test_an_empty_workspace(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TINCT_WORKSPACE", str(tmp_path))
     assert run("prepare", "tiny") == 1
@@ -130,8 +139,8 @@ def test_the_dialogue_by_number_with_every_default(workspace):
     ]
     code, screen = talk(["prepare"], answers, workspace)
     assert code == 0
-    assert "1) digits: 40 images, 10 categories" in screen
-    assert "2) tiny: 40 images, 4 categories" in screen
+    assert "1) digits: 40 images, 10 categories, 0.0 MB" in screen
+    assert "2) tiny: 40 images, 4 categories, 0.0 MB" in screen
     for text in ("1) [0, 1] float32", "3) uint8 0..255", "Conversion complete", "[3/3]"):
         assert text in screen
     assert metadata(workspace)["normalization"] == "[-1, 1]"

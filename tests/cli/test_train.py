@@ -259,6 +259,16 @@ def test_stages_are_told(toy, capsys):
     assert [row["stage"] for row in read_json(toy / "models" / "first" / "training_history.json")] == [1, 2]
 
 
+def test_the_counter_of_early_stopping_is_shown(toy, capsys):
+    wild = ["--learning-rate", "0.3", "--set", "ema_decay=0", "--sample-every", "99"]
+    assert run(*FIRST, "--epochs", "40", "--patience", "2", *wild, "--yes") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert len(lines) < 40
+    assert "early stop 1/2" in lines[-2]
+    assert "early stop 2/2  stopped: no better for so long" in lines[-1]
+    assert all(re.search(r", [\d.]+ (s|min).* left$", line) for line in lines[:-1])
+
+
 def test_one_of_several_processes_speaks_and_none_asks(toy, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with typed("y"):

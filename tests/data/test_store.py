@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_what_is_written_is_the_format(tmp_path, normalize):
     )
     assert steps[-1].done == steps[-1].total
     wanted = arrays(normalize, 30)
+    with zipfile.ZipFile(tmp_path / "train.npz") as archive:
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_DEFLATED}
     with np.load(tmp_path / "train.npz", allow_pickle=False) as written:
         assert set(written.files) == set(KEYS)
         assert written["category_names"].tolist() == wanted["category_names"].tolist()

@@ -5,12 +5,13 @@ import torch
 from torch.testing import assert_close
 
 from conftest import make_pictures
-from tinct import weights, zoo
+from tinct import recipes, weights, zoo
 from tinct.color import luma
 from tinct.config import from_dict, to_dict
 from tinct.diffusion import SAMPLERS, SPACINGS
 from tinct.errors import ConfigError, UnknownName
 from tinct.families import FAMILIES, Batch, PictureGenerator, generators_for
+from tinct.nets.blocks import Attention, ResBlock
 
 SIDE = 16
 
@@ -54,6 +55,19 @@ def test_pictures_are_rgb_of_the_models_size(space, channels):
     assert pictures.dtype == torch.uint8
     assert pictures.shape == (3, 3, SIDE, SIDE)
     assert torch.equal(luma(pictures), pictures[:, :1]) == (space == "gray")
+
+
+def test_the_recipe_of_digits_attends_at_7_by_7_and_knows_the_time_in_every_block():
+    family, values = FAMILIES["generation"], recipes.load("mnist")
+    model = family.build(from_dict(family.Options, values["model"])).eval()
+    blocks = [module for module in model.network.modules() if isinstance(module, ResBlock)]
+    assert blocks
+    assert all(block.film is not None for block in blocks)
+    seen, attentions = [], [module for module in model.network.modules() if isinstance(module, Attention)]
+    for attention in attentions:
+        attention.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[2:]))
+    assert sampled(model, [0], steps=1).shape == (1, 1, 28, 28)
+    assert seen == [(7, 7)] * len(attentions) != []
 
 
 @pytest.mark.parametrize("space", ["gray", "rgb"])

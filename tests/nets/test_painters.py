@@ -70,6 +70,27 @@ def test_another_latent_vector_is_another_colouring_at_any_size(name):
         assert (one - other).abs().mean() > 0.01 * one.std()
 
 
+NARROWEST = {"unet": "bottleneck", "resnet": "levels", "autoencoder": "downs"}
+
+
+@pytest.mark.parametrize("name", PAINTERS)
+def test_skips_lead_around_the_narrowest_place_of_the_u_net_alone(name):
+    """Where nothing goes on from there, the gray is still seen by the U-Net, and by no other."""
+    network = built(name)
+    place = getattr(network, NARROWEST[name])
+    last = place[-1] if isinstance(place, torch.nn.ModuleList) else place
+    last.register_forward_hook(lambda module, given, out: torch.zeros_like(out))
+    assert torch.equal(network(gray()), network(-gray())) == (name != "unet")
+
+
+@pytest.mark.parametrize("name", PAINTERS)
+def test_each_halving_is_undone_by_a_transposed_convolution(name):
+    network = built(name, features=[8, 16, 16])
+    transposed = [module for module in network.modules() if isinstance(module, torch.nn.ConvTranspose2d)]
+    assert network.multiple == 2 ** len(transposed) == 8
+    assert {module.stride for module in transposed} == {(2, 2)}
+
+
 @pytest.mark.parametrize("name", PAINTERS)
 def test_dropout_is_off_in_use_and_on_in_training(name):
     network = built(name, dropout=0.5)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tinct import recipes
@@ -12,6 +13,7 @@ from tinct.errors import ConfigError
 from tinct.families import FAMILIES
 from tinct.level import Level
 from tinct.nets import DENOISERS
+from tinct.nets.blocks import Attention
 from tinct.nets.unet import UNet, UNetOptions
 
 SMALL = UNetOptions(features=(8, 16), time_embedding=8, dropout=0.0)
@@ -46,6 +48,10 @@ def recipe_network(name: str) -> UNet:
     return DENOISERS[options.backbone](options.network, 3, 0)
 
 
+def widths_of(*levels: torch.nn.Module) -> list[list[int]]:
+    return [[block.conv_out.out_channels for block in level.blocks] for level in levels]
+
+
 def test_the_classic_network_has_31_million_parameters():
     classic = recipe_network("classic")
     assert size_without_time(classic) == pytest.approx(31.0e6, rel=0.002)
@@ -53,8 +59,38 @@ def test_the_classic_network_has_31_million_parameters():
     assert classic.down_levels[0].blocks[0].conv_in.in_channels == 4
     assert classic.out.out_channels == 3
     assert classic.down_levels[0].blocks[0].conv_in.kernel_size == (3, 3)
-    widths = [level.blocks[0].conv_out.out_channels for level in classic.down_levels]
-    assert [*widths, classic.bottleneck.blocks[0].conv_out.out_channels] == [64, 128, 256, 512, 1024]
+    assert widths_of(*classic.down_levels, classic.bottleneck) == [[64], [128], [256], [512], [1024]]
+    assert classic.options.time_embedding == 256
+    assert not any(isinstance(module, Attention) for module in classic.modules())
+
+
+def test_the_classic_network_of_twice_the_width_has_125_million():
+    with torch.device("meta"):
+        wide = UNet(replace(UNetOptions(), features=(128, 256, 512, 1024)), 3, 0)
+    assert size_of(wide) == pytest.approx(124.8e6, rel=0.002)
+    assert wide.bottleneck.blocks[0].conv_out.out_channels == 2048
+
+
+@pytest.mark.parametrize("share", [0.15, 0.0, 0.5])
+@pytest.mark.parametrize("block", ["double", "residual"])
+def test_dropout_is_in_every_block(block, share):
+    changes = {} if share == 0.15 else {"dropout": share}  # the default
+    with torch.device("meta"):
+        network = UNet(replace(UNetOptions(), block=block, **changes), 3, 0)
+    levels = [*network.down_levels, network.bottleneck, *network.up_levels]
+    assert [block.dropout.p for level in levels for block in level.blocks] == [share] * 9
+
+
+def test_a_double_block_step_by_step():
+    """Convolution, group norm, SiLU; the time is added by one layer; the same again."""
+    block = built(replace(SMALL, time_in="blocks")).down_levels[0].blocks[0]
+    x, embedding = torch.randn(2, 4, 8, 8), torch.randn(2, 8)
+    h = F.group_norm(F.conv2d(x, block.conv_in.weight, block.conv_in.bias, padding=1), 2, *block.norm_in.parameters())
+    h = h * torch.sigmoid(h) + (embedding @ block.time.weight.T + block.time.bias)[:, :, None, None]
+    h = F.group_norm(
+        F.conv2d(h, block.conv_out.weight, block.conv_out.bias, padding=1), 2, *block.norm_out.parameters()
+    )
+    assert_close(block(x, embedding), h * torch.sigmoid(h), rtol=1e-4, atol=1e-5)
 
 
 def test_the_classic_network_with_a_bottleneck_of_512_has_20_5_million():
@@ -67,6 +103,12 @@ def test_the_small_recipe_has_6_9_million():
     assert small.options.skips == "add"
     assert [type(down).__name__ for down in small.downs] == ["Conv2d"] * 2
     assert {(down.kernel_size, down.stride, down.padding) for down in small.downs} == {((4, 4), (2, 2), (1, 1))}
+    assert [type(up).__name__ for up in small.ups] == ["ConvTranspose2d"] * 2 + ["Identity"]
+    assert {(up.kernel_size, up.stride, up.padding) for up in small.ups[:2]} == {((4, 4), (2, 2), (1, 1))}
+    assert (small.stem.out_channels, small.out.in_channels) == (32, 32)
+    assert widths_of(*small.down_levels, small.bottleneck) == [[64, 64], [128, 128], [256, 256], [256, 256]]
+    assert widths_of(*reversed(small.up_levels)) == [[128, 128], [64, 64], [32, 32]]
+    assert not any(isinstance(module, Attention) for module in small.modules())
 
 
 def test_the_attention_recipe_attends_at_a_quarter():

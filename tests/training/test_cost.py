@@ -1,6 +1,8 @@
 """What a training costs: operations against a slow count, the report of a run, and that counting changes nothing."""
 
 import copy
+import re
+from pathlib import Path
 
 import psutil
 import pytest
@@ -8,6 +10,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from conftest import make_prepared
 from tinct.config import from_dict, merge
 from tinct.errors import ConfigError
 from tinct.files import read_json
@@ -92,6 +95,24 @@ def test_a_later_stage_costs_what_its_players_add(toy, tiny):
     assert (first,) == alone
     judge = sum(p.numel() for p in run.trainer.players[1].parameters())
     assert second > first + 2 * judge  # each of its weights is used at least once
+
+
+def test_what_the_other_losses_of_the_classic_network_cost(toy, feature_weights):
+    """The figures of docs/training.md, in GFLOP per picture of 64 px."""
+    data = make_prepared(toy / "npzData" / "large", side=64)
+
+    def counted(values: dict) -> list[float]:
+        run = Run.new(toy / "models" / "run", data, from_dict(TrainConfig, values), feature_weights=feature_weights)
+        return [operations / 1e9 for operations in cost.operations_per_picture(run.trainer)]
+
+    training = {"batch_size": 2, "precision": "float32", "device": "cpu"}
+    game = {"perceptual": {"weight": 0.1, "from_stage": 2}, "adversarial": {"weight": 0.01, "from_stage": 3}}
+    alone, seen, played = counted({"training": {**training, "epochs": "1+1+1"}, "loss": game})
+    (squeezed,) = counted({"training": training, "loss": {"perceptual": {"weight": 0.1, "network": "squeezenet"}}})
+    gflop = [alone, seen, squeezed, alone + played - seen]
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    printed = text.partition("**What they cost.**")[2].partition("##")[0]
+    assert [f"{value:.1f}" for value in gflop] == re.findall(r"\d+\.\d", printed)
 
 
 @pytest.mark.filterwarnings("ignore:.*script_method.*:DeprecationWarning")  # torch's own, when it loads its compiler

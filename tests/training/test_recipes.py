@@ -3,7 +3,7 @@
 import pytest
 
 from tinct import recipes, zoo
-from tinct.config import from_dict, override
+from tinct.config import from_dict, leaves, override
 from tinct.errors import ConfigError, UnknownName
 from tinct.training.options import TrainConfig
 from tinct.training.progress import StepDone
@@ -44,6 +44,63 @@ def test_a_recipe_trains(name, toy, feature_weights):
 def test_the_recipes_that_are_documented_ship():
     documented = {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison", "mnist"}
     assert documented | {"digit-classifier"} <= set(recipes.names())
+
+
+DEFAULTS = {
+    "family": "unetddpm",
+    "model.network.features": (64, 128, 256, 512),
+    "model.network.blocks": 1,
+    "model.network.attention": (),
+    "model.network.time_embedding": 256,
+    "model.network.dropout": 0.15,
+    "model.timesteps": 1000,
+    "model.schedule": "cosine",
+    "model.sampler": "ddpm",
+    "model.steps": 50,
+    "loss.mse": 1.0,
+    "loss.perceptual.weight": 0.0,
+    "loss.perceptual.network": "vgg16",
+    "loss.adversarial.weight": 0.0,
+    "loss.adversarial.criterion": "bce",
+    "training.epochs": 50,
+    "training.batch_size": 32,
+    "training.optimizer": "adamw",
+    "training.learning_rate": 2e-4,
+    "training.weight_decay": 0.01,
+    "training.ema_decay": 0.995,
+    "training.augment": "flip",
+    "training.sample_every": 10,
+    "training.patience": 10,
+    "training.keep": 5,
+    "training.seed": 42,
+}
+PUBLISHED = {
+    "classic": {},
+    "perceptual": {
+        "loss.perceptual.weight": 0.1, "training.batch_size": 16, "training.learning_rate": 1e-4,
+        "training.optimizer": "adam", "training.weight_decay": 0.0,
+    },
+    "two-stage": {
+        "loss.perceptual.weight": 0.1, "loss.adversarial.weight": 0.01, "training.epochs": "40+20", "training.batch_size": 16,
+        "training.learning_rate": 1e-4, "training.optimizer": "adam", "training.weight_decay": 0.0,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_defaults_are_the_published_settings_and_recipes_differ_where_theirs_do(name):
+    found = {leaf.path: leaf.default for leaf in leaves(from_dict(TrainConfig, recipes.load(name)))}
+    assert {path: found[path] for path in DEFAULTS} == DEFAULTS | PUBLISHED[name]
+
+
+def test_the_comparison_has_the_settings_that_eight_families_were_published_under():
+    for family in ("resnet", "unet", "gan", "unetgan", "basicvae", "unetvae", "unetddpm", "unetddim"):
+        config = from_dict(TrainConfig, {**recipes.load("comparison"), "family": family})
+        training = config.training
+        assert (training.epochs, training.batch_size, training.learning_rate) == ((100,), 64, 1e-3)
+        assert (training.optimizer, training.seed, config.model.space) == ("adam", 8000, "rgb")
+        assert getattr(config.loss, "kl", 0.001) == 0.001
+        assert getattr(config.model, "latent", 256) == 256
 
 
 def test_a_loss_of_a_stage_that_never_comes_is_refused(toy, feature_weights):
