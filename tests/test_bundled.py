@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 import skimage.data
@@ -40,6 +42,18 @@ def test_it_colours_and_keeps_the_light(scan: Image.Image) -> None:
     assert coloured.size == scan.size
     assert coloured.convert("L").tobytes() == scan.tobytes()
     assert colourfulness(coloured) > 10
+
+
+def test_it_asks_for_no_network(scan: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("somebody outside is asked for")
+
+    for way in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, way, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    tinct._loaded.cache_clear()
+    assert tinct.colorize(scan).size == scan.size
+    assert tinct.generate(1, steps=1)[0].size == (28, 28)
 
 
 def test_two_seeds_are_two_colourings(scan: Image.Image) -> None:

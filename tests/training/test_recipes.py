@@ -88,17 +88,19 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_defaults_are_the_published_settings_and_recipes_differ_where_theirs_do(name):
+def test_the_published_settings(name):
     found = {leaf.path: leaf.default for leaf in leaves(from_dict(TrainConfig, recipes.load(name)))}
     assert {path: found[path] for path in DEFAULTS} == DEFAULTS | PUBLISHED[name]
 
 
-def test_the_comparison_has_the_settings_that_eight_families_were_published_under():
+def test_the_published_settings_of_eight_families():
     for family in ("resnet", "unet", "gan", "unetgan", "basicvae", "unetvae", "unetddpm", "unetddim"):
         config = from_dict(TrainConfig, {**recipes.load("comparison"), "family": family})
         training = config.training
         assert (training.epochs, training.batch_size, training.learning_rate) == ((100,), 64, 1e-3)
         assert (training.optimizer, training.seed, config.model.space) == ("adam", 8000, "rgb")
+        assert getattr(config.model, "steps", 50) == 50
+        assert getattr(config.model, "sampler", None) == {"unetddpm": "ddpm", "unetddim": "ddim"}.get(family)
         assert getattr(config.loss, "kl", 0.001) == 0.001
         assert getattr(config.model, "latent", 256) == 256
 

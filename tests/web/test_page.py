@@ -24,9 +24,9 @@ def page(server: Served) -> str:
 def test_it_has_its_tabs_and_every_option_of_the_schema(page: str) -> None:
     for tab in ("Colour", "Compare", "Generate", "Train", "About"):
         assert f'"label":"{tab}"' in page
-    for option in ("saturation", "anchor", "draws", "sampler", "eta", "quality", "force", "stretch"):
+    for option in ("model", "saturation", "anchor", "draws", "sampler", "eta", "quality", "force", "stretch"):
         assert f'"elem_id":"colour-{option}"' in page
-    for option in ("count", "label", "guidance", "steps"):
+    for option in ("count", "label", "guidance", "steps", "seed"):
         assert f'"elem_id":"generate-{option}"' in page
 
 
