@@ -16,7 +16,9 @@ from pathlib import Path
 
 import psutil
 
-SOURCE = Path("../shared/data/tiny-imagenet-200.zip")
+from benchmarks import DATA
+
+SOURCE = DATA / "tiny-imagenet-200.zip"
 LIMITS = {"import": (60, 500), "prepare": (120, 800)}  # seconds, megabytes
 
 

@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage import data
 
+from benchmarks import WEIGHTS
+
 Rgb = npt.NDArray[np.uint8]
 PLAIN = ("psnr", "ssim", "de2000", "de76", "colourfulness", "colourfulness-distance", "colourfulness-gap")
 LIMITS = {"no network": 60.0, "with LPIPS-squeeze": 120.0}  # seconds for 1,000 pictures on two cores
@@ -102,11 +104,11 @@ def main() -> int:
     """The number of limits that were missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--feature-weights", default="../shared/weights")
+    parser.add_argument("--feature-weights", type=Path, default=WEIGHTS)
     parser.add_argument("--sets", action="store_true")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    weights = options.feature_weights if Path(options.feature_weights).exists() else None
+    weights = str(options.feature_weights) if options.feature_weights.exists() else None
     if options.case:
         print(json.dumps(run(options.case.split(","), options.pictures, weights)))
         return 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks import DATA, WEIGHTS
 from tinct.data.listing import pictures_in
 from tinct.data.pictures import spread
 from tinct.evaluation import Protocol
@@ -20,9 +21,9 @@ def parser(words: str | None, *, feature_weights: bool = False) -> argparse.Argu
     """The options that all have: a model, and the zip with the pictures; --feature-weights where LPIPS is measured."""
     made = argparse.ArgumentParser(description=words, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--model", default="photo")
-    made.add_argument("--data", type=Path, default=Path("../shared/data/tiny-imagenet-200.zip"))
+    made.add_argument("--data", type=Path, default=DATA / "tiny-imagenet-200.zip")
     if feature_weights:
-        made.add_argument("--feature-weights", type=Path, default=Path("../shared/weights"))
+        made.add_argument("--feature-weights", type=Path, default=WEIGHTS)
     return made
 
 
