@@ -7,6 +7,8 @@ import sys
 
 BENCHMARKS = (
     "startup",
+    "architecture",
+    "memory",
     "import_prepare",
     "photo",
     "preview",
