@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 PHOTOS ?=
 
-.PHONY: demo test test-slow check lint bench clean
+.PHONY: demo test test-slow check lint bench presentation clean
 
 demo: .venv/base  ## grays and colours photographs with the bundled model, into Results/demo
 	$(BIN)/python examples/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -24,6 +24,9 @@ check: lint test  ## what has to pass before a change lands
 
 bench: .venv/dev  ## the figures of docs/benchmarks.md; DATA=folder of the datasets
 	$(BIN)/python -m benchmarks
+
+presentation: .venv/base  ## tinct in eleven pages: build/tinct.pdf
+	$(BIN)/python examples/presentation.py build/tinct.pdf
 
 .venv/base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
