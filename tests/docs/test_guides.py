@@ -1,0 +1,91 @@
+"""The guides say what is there: their commands have the options that they are given, and errors are quoted by their words."""
+
+import ast
+import re
+import shlex
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import pytest
+from benchmarks import architecture, memory
+
+import tinct
+from tinct import recipes
+from tinct.cli.main import COMMANDS, cli
+from tinct.config import find, from_dict
+from tinct.training.options import TrainConfig
+
+DOCS = Path(__file__).parents[2] / "docs"
+NAMES = ("strategies", "troubleshooting", "best-practice", "memory")
+GUIDES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
+GROUPS = {"models", "figure", "export"}
+
+
+def commands(text: str) -> list[str]:
+    """Of code blocks and code in lines."""
+    blocks = re.findall(r"^    (tinct .+)$", text, re.MULTILINE)
+    return [*blocks, *re.findall(r"`(tinct [^`]+)`", text)]
+
+
+@cache
+def options_of(name: str, inner: str | None = None) -> frozenset[str]:
+    command = cli.get_command(click.Context(cli), name)
+    if inner:
+        command = command.get_command(click.Context(command), inner)
+    return frozenset(option for parameter in command.params for option in parameter.opts)
+
+
+@pytest.mark.parametrize("line", sorted({line for text in GUIDES.values() for line in commands(text)}))
+def test_a_command_has_its_options(line):
+    _, name, *words = shlex.split(line)
+    if name == "COMMAND":
+        return
+    inner = words[0] if name in GROUPS and words else None
+    given = [word for word in words if re.match(r"--?[a-z]", word)]
+    assert set(given) <= options_of(name, inner) | {"--help"}
+    for option, value in pairwise(words):
+        if option == "--recipe":
+            assert value in recipes.names()
+        if option == "--set":
+            find(from_dict(TrainConfig, {}), value.partition("=")[0])
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_an_option_belongs_to_some_command(name):
+    everywhere = {"--no-index", *(option for one in COMMANDS for option in options_of(one))}
+    flags = re.findall(r"`(--[a-z0-9-]+)[^`]*`", GUIDES[name])
+    assert set(flags) <= everywhere
+
+
+def literals(node: ast.AST) -> str:
+    """A text of the source, with a NUL for each hole."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values)
+    return str(node.value) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@cache
+def texts() -> tuple[str, ...]:
+    files = Path(tinct.__file__).parent.rglob("*.py")
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    return tuple(text for node in nodes if len(text := literals(node)) > 8)
+
+
+@pytest.mark.parametrize("phrase", re.findall(r'"([^"`]+)"', re.sub(r"`[^`]*`", "", GUIDES["troubleshooting"])))
+def test_errors_are_quoted_by_their_words(phrase):
+    """Dots stand for what differs from one to another."""
+    parts = [part.strip() for part in phrase.split("...")]
+    assert any(all(part in text for part in parts) for text in texts())
+
+
+def table_after(heading: str) -> list[str]:
+    """The rows of the first table behind a heading of the page on memory, its titles left out."""
+    return re.findall(r"^\|.*\|$", GUIDES["memory"].partition(heading)[2].partition("\n#")[0], re.MULTILINE)[2:]
+
+
+def test_tables_of_networks_are_those_of_the_code():
+    """As the benchmarks print them: parameters of every model, and the parts of the bundled one's network."""
+    assert table_after("## Models") == [f"| {' | '.join(row)} |" for row in memory.models()][1:]
+    assert table_after("### Recipe `photo`") == list(architecture.lines(*architecture.networks()["recipe photo"]()))[1:]
