@@ -51,7 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("sets", "models", "training"))
     parser.add_argument("--pictures", type=int, default=400, help="of the prepared sets")
-    parser.add_argument("--feature-weights", type=Path, default=Path("../shared/weights"))
+    parser.add_argument("--feature-weights", type=Path, help="default: TINCT_FEATURE_WEIGHTS, the cache")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.case:
@@ -127,7 +127,7 @@ def configured(row: str) -> TrainConfig:
     return from_dict(TrainConfig, override(TrainConfig, merge(settings(recipe, base), own), ROWS[row]))
 
 
-def trainings(feature_weights: Path) -> Iterator[tuple[str, ...]]:
+def trainings(feature_weights: Path | None) -> Iterator[tuple[str, ...]]:
     """What a step of each recipe takes, one process after the other."""
     yield (
         "recipe",
@@ -140,7 +140,8 @@ def trainings(feature_weights: Path) -> Iterator[tuple[str, ...]]:
         "checkpoint",
     )
     for row in ROWS:
-        call = [sys.executable, "-m", "benchmarks.memory", "--case", row, "--feature-weights", str(feature_weights)]
+        call = [sys.executable, "-m", "benchmarks.memory", "--case", row]
+        call += ["--feature-weights", str(feature_weights)] if feature_weights else []
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         said = json.loads(done.stdout.splitlines()[-1]) if not done.returncode else {"failed": done.stderr[-200:]}
         title = f"`{row}`" if row in recipes.names() else f"`{row.replace(',', '`,', 1)}"
@@ -156,11 +157,11 @@ def cells(said: Mapping[str, Any]) -> tuple[str, ...]:
     return str(said["size"]), str(said["batch"]), said["precision"], before, most, steps, kept
 
 
-def training(row: str, feature_weights: Path) -> dict[str, Any]:
+def training(row: str, feature_weights: Path | None) -> dict[str, Any]:
     """Takes some steps in this process; what it had in memory before the first of them and at most, and of a checkpoint."""
     config = configured(row)
     for network in config.loss.feature_networks():
-        if not feature_weights.exists() or features.find(network, feature_weights) is None:
+        if features.find(network, feature_weights) is None:
             return {"not measured": f"{features.FEATURES[network].published.file} is not there"}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "set"
