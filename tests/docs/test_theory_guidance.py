@@ -122,6 +122,17 @@ def test_references():
     np.testing.assert_allclose(guided.flatten(2)[0].T.numpy(), wanted)
 
 
+@formula(r"m = \frac{1}{2} (\mu + D(\alpha \mu, 40))")
+def test_mean():
+    model = built("splitdpm", {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 1})
+    gray = torch.randint(0, 256, (1, 1, 16, 16), generator=torch.Generator().manual_seed(0)).float()
+    with torch.no_grad():
+        features = model.network.encode(gray / 127.5 - 1)
+        mu, alpha, sigma = model.network.mean(features), (1 + 40**2) ** -0.5, 40 * (1 + 40**2) ** -0.5
+        v = model.network(alpha * mu, model.schedule.at_ratio(40).batched(mu), features)
+        assert_close(model.mean(gray), (mu + alpha * (alpha * mu) - sigma * v) / 2, rtol=1e-4, atol=1e-4)
+
+
 @formula(r"D + o \uparrow \downarrow (n + a (m - n) - D)")
 def test_anchor():
     d, goal, o = numbers(1, 1, 2, 16, 32), numbers(2, 1, 2, 16, 32), numbers(3, 1, 1, 16, 32).sigmoid()
