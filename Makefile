@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTHONS := src tests benchmarks examples docs/hook.py docs/sitepages
 PHOTOS ?=
 
-.PHONY: demo test test-slow check lint bench presentation clean
+.PHONY: demo test test-slow check lint docs bench clean
 
 demo: .venv/base  ## grays and colours photographs with the bundled model, into Results/demo
 	$(BIN)/python examples/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -16,17 +17,18 @@ test-slow: .venv/dev  ## kill loops, load, the wheel
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 lint: .venv/dev
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check $(PYTHONS)
+	$(BIN)/ruff check $(PYTHONS)
 	$(BIN)/mypy
 
 check: lint test  ## what has to pass before a change lands
 
+docs: .venv/dev  ## the site, into build/site, and tinct in eleven pages, build/tinct.pdf
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python examples/presentation.py build/tinct.pdf
+
 bench: .venv/dev  ## the figures of docs/benchmarks.md; DATA=folder of the datasets
 	$(BIN)/python -m benchmarks
-
-presentation: .venv/base  ## tinct in eleven pages: build/tinct.pdf
-	$(BIN)/python examples/presentation.py build/tinct.pdf
 
 .venv/base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

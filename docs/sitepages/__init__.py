@@ -1,0 +1,1 @@
+"""What the site has beyond the pages of docs/: commands, options, model cards, files that pages link to, formulas."""
