@@ -1,15 +1,18 @@
-"""The table of features is true: each row is there once, and what it names exists: tests, modules, commands, pages, figures."""
+"""The table of features is true: each row is there once, and what it names exists: tests, modules, options, figures.
+
+Its links and commands are looked after as those of every page.
+"""
 
 import ast
-import importlib
+import importlib.util
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+from shown import ROOT
 
 import tinct
-from documents import ROOT, commands, links, missing_link, refused, spans
 from tinct import recipes
 from tinct.config import from_dict, leaves
 from tinct.diffusion import SAMPLERS, Schedule
@@ -47,6 +50,11 @@ def test_every_row_is_there_once_and_whole():
 
 def test_rows_without_a_test_are_those_that_are_known():
     assert {name for name, cell in FOUND.items() if cell == "soon"} == STILL_WITHOUT_A_TEST
+
+
+def spans(text: str) -> list[str]:
+    """The pieces of code within lines."""
+    return re.findall(r"`([^`]+)`", text)
 
 
 def reason(cell: str) -> str | None:
@@ -102,8 +110,6 @@ def _is_pytestmark(node: ast.Assign) -> bool:
 @pytest.mark.parametrize("name", [name for name in PLAIN if name not in STILL_WITHOUT_A_TEST])
 def test_what_a_row_names_is_there(name):
     where = WHERE[name]
-    assert [problem for target in links(where) if (problem := missing_link(PAGE, target))] == []
-    assert [problem for command in commands(where) if (problem := refused(command))] == []
     for code in spans(where):
         assert is_there(code), code
     for option in re.findall(r"options? `(\w+)`", where):
@@ -136,9 +142,8 @@ def options() -> set[str]:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_figures_stand_on_their_page_beside_their_command(name):
     _, _, here, page, command = ROWS[name]
-    (target,) = links(page)
-    assert missing_link(PAGE, target) is None
-    text = (PAGE.parent / target.partition("#")[0]).resolve().read_text(encoding="utf-8")
+    (target,) = re.findall(r"\]\(([^)#]+)", page)
+    text = (PAGE.parent / target).read_text(encoding="utf-8")
     figures = re.findall(r"\d+\.\d+", here)
     assert figures
     assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", text)] == []
@@ -146,7 +151,6 @@ def test_figures_stand_on_their_page_beside_their_command(name):
     if command != "the same":
         (code,) = spans(command)
         assert code in text
-        assert all(refused(one) is None for one in commands(command))
         if module := re.match(r"python -m ([\w.]+)", code):
             assert importlib.util.find_spec(module[1])
 
@@ -166,5 +170,3 @@ def test_what_does_not_exist_is_found(tmp_path):
         assert not named_in(cell)
     for code in ("data/nothing.py", "nowhere/", "tinct.colourise", "Schedule.constants_of()", "recipes/x.toml"):
         assert not is_there(code), code
-    assert missing_link(PAGE, "nothing.md")
-    assert missing_link(PAGE, "data.md#nothing")
