@@ -29,7 +29,7 @@ def test_an_option_that_stands_alone_belongs_to_some_command(name):
     if name == "coming-from":
         text = "\n".join(line.strip("| ").rsplit(" | ", 1)[-1] for line in text.splitlines())
     flags = re.findall(r"`(--[a-z0-9-]+)[^`]*`", text)
-    assert set(flags) <= {"--no-index", *(option for one in COMMANDS for option in options_of(one))}
+    assert set(flags) <= {"--no-index", "--help", *(option for one in COMMANDS for option in options_of(one))}
 
 
 def literals(node: ast.AST) -> str:
