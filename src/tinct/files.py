@@ -16,7 +16,8 @@ from typing import Any
 
 from tinct.errors import ConfigError, DataError, DiskFull, OutputError
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"}
+_RESERVED = _DEVICES | {f"{port}{number}" for port in ("com", "lpt") for number in "123456789\u00b9\u00b2\u00b3"}
 
 
 def workspace() -> Path:

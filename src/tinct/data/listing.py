@@ -140,31 +140,37 @@ class ZipTree:
         self.path = path
         self._zip = _open_zip(path)
         self._prefix = "" if inside == "." else inside + "/"
-        members = [info.filename for info in self._zip.infolist() if not info.is_dir()]
+        found = {
+            info.filename.replace("\\", "/"): info for info in self._zip.infolist()
+        }  # as older Windows tools write
         start = len(self._prefix)
-        self.names = sorted((name[start:] for name in members if name.startswith(self._prefix)), key=natural)
+        self._members = {
+            name[start:]: info for name, info in found.items() if name.startswith(self._prefix) and name[-1:] != "/"
+        }
+        self.names = sorted(self._members, key=natural)
 
     def read(self, name: str) -> bytes:
         where = f"{self.path}: {self._prefix}{name}"
         if self.size(name) > LARGEST_MEMBER:
             raise DataError(f"{where}: unpacks to {self.size(name) / 1e6:.0f} MB, too much for a picture. Remove it.")
         try:
-            return self._zip.read(self._prefix + name)
+            return self._zip.read(self._members[name])
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             raise DataError(f"{where}: can't be unpacked ({error}). Get the archive again.") from None
 
     def size(self, name: str) -> int:
-        return self._zip.getinfo(self._prefix + name).file_size
+        return self._members[name].file_size
 
     def close(self) -> None:
         self._zip.close()
 
 
 def refuse_escapes(tree: Tree) -> None:
-    """DataError if a name would leave the folder it is unpacked to: absolute, with a drive, or with `..` in it."""
+    """DataError if a name in a zip would leave the folder it is unpacked to: absolute, with a drive, or with `..` in it."""
+    if not isinstance(tree, ZipTree):  # in a folder, "K: at sea.jpg" is but a name
+        return
     for name in tree.names:
-        parts = name.replace("\\", "/").split("/")
-        if ".." in parts or name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
+        if ".." in name.split("/") or name.startswith("/") or re.match(r"[A-Za-z]:", name):
             raise DataError(
                 f"{tree.path}: its member '{name}' would be written outside the target folder. "
                 "The archive is not to be trusted; nothing was imported."

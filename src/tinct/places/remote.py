@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ class Remote:
     def name(self) -> str:
         """The last part of its path; on the web without what asks for it, and with %20 as a space."""
         if self.on_the_web:
-            return PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(self.address).path)).name or "photograph"
+            path = urllib.parse.unquote(urllib.parse.urlsplit(self.address).path).replace("\\", "/")
+            return re.sub(r'[<>:"|?*\x00-\x1f]', "_", PurePosixPath(path).name) or "photograph"  # it names a file, too
         return self.address.rpartition("/")[2]
 
     @property
