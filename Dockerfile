@@ -6,7 +6,7 @@
 FROM python:3.11-slim
 
 WORKDIR /opt/tinct
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 RUN pip install --no-cache-dir -c constraints.txt setuptools
 ARG TORCH_OPTIONS=""

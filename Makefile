@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTHONS := src tests benchmarks examples docs/hook.py docs/sitepages
 PHOTOS ?=
 
-.PHONY: demo test test-slow check lint docs bench clean
+.PHONY: demo test test-slow check lint docs bench requirements notebooks dist clean
 
 demo: .venv/base  ## grays and colours photographs with the bundled model, into Results/demo
 	$(BIN)/python examples/demo.py $(if $(PHOTOS),--photos "$(PHOTOS)")
@@ -29,6 +29,17 @@ docs: .venv/dev  ## the site, into build/site, and tinct in eleven pages, build/
 
 bench: .venv/dev  ## the figures of docs/benchmarks.md; DATA=folder of the datasets
 	$(BIN)/python -m benchmarks
+
+requirements: .venv/dev  ## requirements.txt and environment.yml, from pyproject.toml and constraints.txt
+	$(BIN)/python -m examples.requirements
+
+notebooks: .venv/dev  ## runs those of examples/ and keeps their outputs: some minutes
+	$(BIN)/python -m examples.notebooks
+
+dist: lint  ## dist/: sdist, and the wheel that is built from it, after the checks that are quick
+	$(BIN)/python -m pytest tests/test_release.py tests/docs tests/test_architecture.py
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
 
 .venv/base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
