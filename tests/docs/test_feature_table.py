@@ -22,10 +22,6 @@ from tinct.training.options import TrainConfig
 PAGE = ROOT / "docs" / "features.md"
 IDS = [f"F{number:03d}" for number in range(1, 185)] + [f"X{number:02d}" for number in range(1, 21)]
 NUMBERS = [f"F{number}" for number in range(175, 185)]
-# Rows whose test, or whose page, is still to come. To be emptied: a row leaves when its test is named in the table.
-STILL_WITHOUT_A_TEST = {
-    "F086", "F128", "F143", "F155", "F163", "F164", "F165", "F166", "F167", "F168", "F169", "F174",
-}  # fmt: skip
 
 
 def rows() -> list[list[str]]:
@@ -48,10 +44,6 @@ def test_every_row_is_there_once_and_whole():
     assert all(cell for row in ROWS.values() for cell in row)
 
 
-def test_rows_without_a_test_are_those_that_are_known():
-    assert {name for name, cell in FOUND.items() if cell == "soon"} == STILL_WITHOUT_A_TEST
-
-
 def spans(text: str) -> list[str]:
     """The pieces of code within lines."""
     return re.findall(r"`([^`]+)`", text)
@@ -69,7 +61,7 @@ def named_in(cell: str) -> list[tuple[str, bool]]:
     return [(one[1], bool(one[2])) for one in found if one] if all(found) else []
 
 
-@pytest.mark.parametrize("name", [name for name in PLAIN if name not in STILL_WITHOUT_A_TEST])
+@pytest.mark.parametrize("name", PLAIN)
 def test_a_row_names_its_tests_or_why_there_are_none(name):
     cell = FOUND[name]
     assert reason(cell) or named_in(cell), cell
@@ -107,7 +99,7 @@ def _is_pytestmark(node: ast.Assign) -> bool:
     return any(isinstance(one, ast.Name) and one.id == "pytestmark" for one in node.targets)
 
 
-@pytest.mark.parametrize("name", [name for name in PLAIN if name not in STILL_WITHOUT_A_TEST])
+@pytest.mark.parametrize("name", PLAIN)
 def test_what_a_row_names_is_there(name):
     where = WHERE[name]
     for code in spans(where):
@@ -162,7 +154,7 @@ def test_what_does_not_exist_is_found(tmp_path):
             slow(test)
     with pytest.raises(AssertionError):  # no parameters
         slow("tests/test_color.py::test_luma_of_every_gray_is_that_gray[255]")
-    assert slow("tests/test_wheel.py::test_a_wheel_colours_a_photograph")
+    assert slow("tests/test_wheel.py::test_it_colours_a_photograph_offline_in_a_clean_environment")
     assert slow("tests/web/test_page_browser.py::test_the_slider_moves")
     assert not slow("tests/test_color.py::test_luma_is_exact_for_every_gray_and_random_chroma[30.0-255]")
     for cell in ("", "not yet", "not yet: no", "`tests/x.py`, `tests/y.py`", "yes"):
