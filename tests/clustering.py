@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -31,16 +33,19 @@ def gray_files(folder: Path, count: int) -> Path:
     return folder
 
 
-def colorize(*arguments: object) -> subprocess.CompletedProcess[str]:
+def colorize(*arguments: object, env: Mapping[str, str] = MappingProxyType({})) -> subprocess.CompletedProcess[str]:
     """The command, to its end."""
-    return subprocess.run(_command(arguments), capture_output=True, text=True, check=False, timeout=600)
+    command, everything = _command(arguments), os.environ | env
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, env=everything)
 
 
 @contextmanager
-def colorizing(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+def colorizing(*arguments: object, env: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[str]]:
     """The command while it works, in a process group of its own; killed at the end."""
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(_command(arguments), stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    pipe, everything = subprocess.PIPE, os.environ | env
+    process = subprocess.Popen(
+        _command(arguments), stdout=pipe, stderr=pipe, text=True, start_new_session=True, env=everything
+    )
     try:
         yield process
     finally:
@@ -61,6 +66,13 @@ def actors(process: subprocess.Popen[str]) -> list[psutil.Process]:
                 if "MapWorker" in " ".join(child.cmdline()):
                     found.append(child)
     return found
+
+
+def unused_port() -> int:
+    """A port of 127.0.0.1 that nobody listens at."""
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def until(true: Callable[[], object], seconds: float = 1500) -> bool:

@@ -5,6 +5,7 @@ import pickle
 import socket
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from clustering import BY_RAY, colorize, colorizing, entries, files, gray_files, until
+from clustering import BY_RAY, colorize, colorizing, entries, files, gray_files, until, unused_port
 from made import encoded, picture, written
 from tinct import __version__, zoo
 from tinct.cli.main import main
+from tinct.cluster import head
 from tinct.cluster.runs import _looked_at
 from tinct.cluster.worker import Worker
 from tinct.errors import ConfigError
@@ -51,18 +53,13 @@ def test_without_ray_the_extra_is_named(
     assert not (album.parent / "out").exists()
 
 
-def unused_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--engine", "ray", "--address", f"127.0.0.1:{unused_port()}"], "can't be reached"),
         (["--engine", "ray", "--address", "head"], "HOST:PORT"),
         (["--engine", "ray", "--address", "127.0.0.1:99999999"], "can't be reached"),
+        (["--engine", "ray", "--address", "ray://127.0.0.1:10001"], "with HOST:PORT of the head"),
         (["--engine", "ray", "--workers", "0"], "Give at least 1"),
         (["--engine", "rey"], "Did you mean 'ray'?"),
         (["--address", "127.0.0.1:6379"], "Add --engine ray"),
@@ -74,6 +71,28 @@ def test_what_can_not_be_is_refused_soon(
     assert run(album, "-o", album.parent / "out", "--model", untrained, *options) == 1
     assert told in capsys.readouterr().err
     assert not (album.parent / "out").exists()
+
+
+def test_a_cluster_in_the_environment_is_for_the_engine_that_uses_it(
+    untrained: str, album: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{unused_port()}")
+    common = (album, "-o", album.parent / "out", "--model", untrained, "--draws", 1)
+    assert run(*common, "--engine", "ray") == 1
+    assert "can't be reached" in capsys.readouterr().err
+    assert run(*common) == 0
+
+
+def test_a_head_that_is_gone_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "_LOOKED_EVERY", 0.05)
+    with closing(socket.create_server(("127.0.0.1", 0))) as heard:
+        address = f"127.0.0.1:{heard.getsockname()[1]}"
+        with head.watched(address):
+            time.sleep(0.5)  # it is there
+        with pytest.raises(KeyboardInterrupt), head.watched(address):
+            raise KeyboardInterrupt
+    with pytest.raises(ConfigError, match=f"{address} is gone"), head.watched(address):
+        time.sleep(60)
 
 
 def test_what_is_done_already_takes_no_cluster(untrained: str, album: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
@@ -31,7 +32,7 @@ ENGINES: Registry[Engine] = Registry("engine")
 def _threads(
     plan: Plan, work: Work, *, workers: int | None, device: str, address: str | None, dry: bool
 ) -> Generator[Record, None, None]:
-    if address:
+    if address and address != os.environ.get("RAY_ADDRESS"):
         raise ConfigError(f"address = {address}: is that of a Ray cluster. Add --engine ray")
     place = chosen_device(device)
     if work.model is not None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import tempfile
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 
+from tinct.cluster.head import reach, watched
 from tinct.errors import ConfigError
 
-_REACHED_WITHIN = 5.0  # seconds
 _STORE_BYTES = 1 << 28  # of memory for what actors share: a model and lists of files, no pictures
 
 # Read when Ray is first imported. Nothing is reported to its makers, its own log is for files, and it gives up in time.
@@ -23,7 +22,12 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_rpc_server_connect_timeout_s": "5",
     "RAY_py_gcs_connect_timeout_s": "10",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # what it tells of workers and nodes that died, on standard output
+    "RAY_DEDUP_LOGS_ALLOW_REGEX": "(?!)",
+}
+_THERE = {
+    "RAY_gcs_server_port_wait_time_s": "1",  # tries to connect, of some 20 s each when nobody answers
+    "RAY_gcs_server_request_timeout_seconds": "20",
 }
 _ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's way to say: this machine alone, on 127.0.0.1
@@ -37,13 +41,14 @@ def session(address: str | None, workers: int | None) -> Iterator[None]:
 
     ConfigError when the cluster does not fit, or Ray does not start.
     """
-    for name, value in (_QUIET if address else _QUIET | _ALONE).items():
+    for name, value in (_QUIET | (_THERE if address else _ALONE)).items():
         os.environ.setdefault(name, value)
     try:
         with _unheard(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _start(address, workers)
-        yield
+            head = _start(address, workers)
+        with watched(head):
+            yield
     finally:
         _stop()
 
@@ -63,7 +68,8 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _start(address: str | None, workers: int | None) -> None:
+def _start(address: str | None, workers: int | None) -> str:
+    """HOST:PORT of the cluster's head."""
     import ray
     import ray.data
 
@@ -77,9 +83,22 @@ def _start(address: str | None, workers: int | None) -> None:
             ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, ray.exceptions.RayError) as error:
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
-        raise ConfigError(f"{where}: can't be used: {told(error)}") from None
+        raise ConfigError(f"{where}: can't be used: {_why(error)}") from None
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    return str(ray.get_runtime_context().gcs_address)
+
+
+def _why(error: Exception) -> str:
+    """What Ray means by its error, where that stands at the end of a long story."""
+    story = f"{error!r} {error.__cause__!r}"
+    if "AuthenticationError" in story:
+        return "it wants a token. Set RAY_AUTH_MODE=token, with its token in RAY_AUTH_TOKEN or in ~/.ray/auth_token"
+    if "Timed out while waiting for GCS" in story:
+        return "nobody answers there as the head of a Ray cluster does"
+    if "No node info found" in story:
+        return "this machine is none of its nodes. First: ray start --address HOST:PORT (--num-cpus 0: without actors here)"
+    return told(error)
 
 
 def _stop() -> None:
@@ -95,13 +114,18 @@ def told(error: BaseException) -> str:
 
 
 def _check_reached(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"address = {address}: is that of a Ray client, which Ray Data can't be used by. Run the command on a machine "
+            "of the cluster, with HOST:PORT of the head (6379 by default)"
+        )
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise ConfigError(
             f"address = {address}: is none. It is HOST:PORT of the cluster's head (6379 by default), or auto"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_WITHIN).close()
+        reach(host, int(port))
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"the Ray cluster at {address} can't be reached ({told(error)}). Is it running (`ray status`), and the port open?"
