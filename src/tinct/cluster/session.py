@@ -81,7 +81,7 @@ def _start(address: str | None, workers: int | None) -> str:
             ray.init(address, **options)
         else:
             ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES, **options)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises bare ones, too
         where = f"the Ray cluster at {address}" if address else "Ray on this machine"
         raise ConfigError(f"{where}: can't be used: {_why(error)}") from None
     logging.getLogger("ray").setLevel(logging.CRITICAL)
