@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class BreakingServer(ThreadingHTTPServer):
-    """Serves `content` at `url`, at most `portion` bytes per connection; `starts` is where each request began."""
+    """Serves `content` at `url`, at most `portion` bytes per connection, after half of them a pause of so many seconds.
+
+    `starts` is where each request began.
+    """
 
     portion = 1 << 30
     ranges = True
     status = 0
     says_length = True
+    pause = 0.0
 
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -39,7 +44,10 @@ class _Handler(BaseHTTPRequestHandler):
         if server.says_length:
             self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
-        self.wfile.write(server.content[start : start + server.portion])
+        content = server.content[start : start + server.portion]
+        self.wfile.write(content[: len(content) // 2])
+        time.sleep(server.pause)
+        self.wfile.write(content[len(content) // 2 :])
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
 
