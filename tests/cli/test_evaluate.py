@@ -72,7 +72,7 @@ def test_the_table_and_its_remarks_are_printed(model, pictures, capsys):
         f"4 pictures of {pictures.name} (the first 5 of 12 in natural order), all 48 x 40",
         "1 dropped as colourless (mean over pixels of largest minus smallest channel at most 4 levels): val_3.png",
         "Cb -6.0, Cr +3.0 at every pixel, the mean of the pictures that small was trained on",
-        "small: steps 2, sampler dpm++2m, spacing karras, anchor 1.4, draws 1, size 32, seed 0 + picture",
+        "small: steps 2, sampler dpm++2m, spacing karras, anchor 1.5, draws 1, size 32, seed 0 + picture",
         "2 samples per picture differ by",
         "lpips-squeeze is not available: squeezenet1_1-b8a52dc0.pth (download from http://127.0.0.1:9/",
     ):

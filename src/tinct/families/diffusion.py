@@ -88,7 +88,7 @@ class SplitOptions(DiffusionOptions):
     spacing: str = option("karras", "default spacing of the sampler's steps", choices=lambda: list(SPACINGS))
     steps: int = option(8, "default number of sampling steps", low=1)
     draws: int = option(1, "a coloured picture is by default the medoid of so many samples", low=1)
-    anchor: float = option(1.4, "default strength of the mean colour that coarse colours follow; 0 = none", low=0.0)
+    anchor: float = option(1.5, "default strength of the mean colour that coarse colours follow; 0 = none", low=0.0)
 
 
 def repeated(features: Features, count: int) -> Features:
