@@ -22,6 +22,7 @@ from torch import Tensor
 from tinct import figures, zoo
 from tinct.cli.main import main as tinct
 from tinct.data.dataset import PreparedSet
+from tinct.errors import DataError
 from tinct.families import Classifier, PictureGenerator
 from tinct.generation import GenerateOptions, generate
 from tinct.training.folder import data_folder
@@ -43,12 +44,14 @@ def main() -> int:
     parser.add_argument("--timed", type=int, default=10_000, help="0 = don't")
     parser.add_argument("--sheet", type=Path, help="the 40 pictures that come nearest to a training picture, above it")
     options = parser.parse_args()
-    if not data_folder(options.data).is_dir():
-        print(f"{data_folder(options.data)} is not there: nothing to compare with. See docs/generating.md.")
+    try:
+        folder = data_folder(options.data)
+    except DataError as error:
+        print(f"nothing to compare with: {error}")
         return 0
     model, judge = zoo.generator(zoo.load(options.model)), zoo.classifier(zoo.load(options.judge))
     made = pictures(model, options.num, options.steps)
-    train, test = (PreparedSet.open(data_folder(options.data), split) for split in ("train", "test"))
+    train, test = (PreparedSet.open(folder, split) for split in ("train", "test"))
     reached = [judged(made, judge), compared(made, train, test, options.sheet)]
     if options.timed:
         reached.append(timed(options.model, options.timed, options.steps))
