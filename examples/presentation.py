@@ -1,4 +1,4 @@
-"""A presentation of tinct in eleven pages, from the pictures and figures of docs/; `make presentation` writes it.
+"""A presentation of tinct in eleven pages, from the pictures and figures of docs/; `make docs` writes it.
 
     python examples/presentation.py build/tinct.pdf [--png FOLDER]
 
