@@ -84,7 +84,7 @@ def test_a_generator_is_measured_as_its_files_are(place, capsys):
     assert 0 < got["seconds_per_picture"] < 5
     out = capsys.readouterr().out
     assert "Set: model dots, 24 pictures, 16 x 16 px" in out
-    assert "dots: steps 3, sampler dpm++2m, spacing karras, temperature 0.95" in out
+    assert "dots: steps 3, sampler dpm++2m, spacing karras, temperature 0.93" in out
     assert "s per picture on cpu" in out
 
 
