@@ -122,7 +122,7 @@ def models() -> Iterator[tuple[str, ...]]:
 def configured(row: str) -> TrainConfig:
     """The training of a row: one epoch of its recipe on the CPU, not compiled; tuning starts from `photo`."""
     recipe = row.partition(",")[0]
-    base = "photo" if "consistency_gap" in recipes.load(recipe).get("loss", {}) else None
+    base = "photo" if "endpoint" in recipes.load(recipe).get("loss", {}) else None
     own = {"training": {"device": "cpu", "compile": False, "patience": 0, "sample_every": 1000}}
     return from_dict(TrainConfig, override(TrainConfig, merge(settings(recipe, base), own), ROWS[row]))
 

@@ -56,8 +56,8 @@ class Colorizer:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         about = json.loads((folder / "colorizer.json").read_text(encoding="utf-8"))
-        if (about["format"], about["version"]) != ("tinct-onnx", 2) or about["colour"]["cbcr"] is None:
-            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 2 with colour in ycbcr or rgb")
+        if (about["format"], about["version"]) != ("tinct-onnx", 3) or about["colour"]["cbcr"] is None:
+            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 3 with colour in ycbcr or rgb")
         self.encoder, self.denoiser = (self._session(folder, about["files"][part]) for part in ("encoder", "denoiser"))
         self.about, self.picture, self.walk, self.options = about, about["picture"], about["walk"], options
         if str(steps := options.steps or self.walk["steps"]) not in self.walk["ladders"]:
@@ -100,7 +100,7 @@ class Colorizer:
         rows, columns = (cubic(side, count) @ pooling(side, count) for side, count in zip((h, w), cells, strict=True))
 
         def denoised(x: Array, t: float, alpha: float, sigma: float) -> Array:
-            level = {"t": t, "alpha": alpha, "sigma": sigma}
+            level = {"t": t, "alpha": alpha, "sigma": sigma, "jump": 0}
             given = {"x_t": x, **{name: np.full(1, part, np.float32) for name, part in level.items()}, **features}
             said = self.denoiser.run(None, {name: given[name] for name in wanted})[0]
             means = {"x0": said, "eps": (x - sigma * said) / alpha, "v": alpha * x - sigma * said}

@@ -98,9 +98,9 @@ def test_at_ratio_stays_within_the_ends(name):
     assert one.at_ratio(3.0).t == 0
     assert one.at_ratio(3.0).alpha == pytest.approx(one.level(0).alpha)
     ratios = torch.tensor([0.07, 1.0, 11.0])
-    for level in zip(
-        *(part.flatten().tolist() for part in vars(schedule.at_ratios(ratios)).values()), ratios.tolist(), strict=True
-    ):
+    many = schedule.at_ratios(ratios)
+    parts = [part.flatten().tolist() for part in (many.t, many.alpha, many.sigma)]
+    for level in zip(*parts, ratios.tolist(), strict=True):
         alone = schedule.at_ratio(level[3])
         assert level[:3] == pytest.approx((alone.t, alone.alpha, alone.sigma), rel=1e-6)
 

@@ -54,7 +54,8 @@ def test_contract(name, schedule, spacing, steps):
     assert [(step.done, step.total) for step in records] == [(done, steps) for done in range(1, steps + 1)]
     assert len(seen) == evaluations(name, steps)
     for step, start, stop, ends in zip(records, [0, *stops], stops, pairwise(levels), strict=False):
-        assert seen[start] is ends[0]  # each step begins at its own level, none re-derived
+        asked = seen[start]
+        assert (asked.t, asked.alpha, asked.sigma) == (ends[0].t, ends[0].alpha, ends[0].sigma)  # none re-derived
         assert all(level is ends[1] and level.sigma > 0 for level in seen[start + 1 : stop])  # and may look at its end
         assert step.x_t.shape == step.x_0.shape == SHAPE
         assert step.x_t.isfinite().all()
@@ -118,6 +119,19 @@ def test_noise_is_drawn_in_every_step_but_the_last_or_never(name):
     levels = ladder(Schedule.named("linear", T), "uniform", 10)
     list(SAMPLERS[name](lambda x_t, level: x_t, torch.ones(SHAPE), levels, randn=randn, **NOISY.get(name, {})))
     assert draws == [SHAPE] * (9 if name in NOISY else 0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_only_consistency_asks_for_the_end(name):
+    asked = set()
+
+    def denoise(x_t: Tensor, level: Level) -> Tensor:
+        asked.add(level.jump)
+        return x_t
+
+    levels = ladder(Schedule.named("linear", T), "uniform", 4)
+    list(SAMPLERS[name](denoise, torch.ones(SHAPE), levels, randn=torch.zeros_like, **NOISY.get(name, {})))
+    assert asked == {1.0 if name == "consistency" else 0.0}
 
 
 def test_options_are_those_of_the_sampler():

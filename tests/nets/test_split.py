@@ -64,7 +64,8 @@ def test_the_mean_of_the_noisy_chroma_is_seen_at_any_size():
     """A constant cast of s / sqrt(area) is one deviation of the mean of the noise, at every size of picture."""
     embedding = built().decoder.embedding
     small, large = (torch.full((1, 2, side, side), 3.0 / side) for side in (8, 32))
-    assert_close(embedding(small, torch.zeros(1)), embedding(large, torch.zeros(1)))
+    still = torch.zeros(1)
+    assert_close(embedding(small, still, still), embedding(large, still, still))
 
 
 def test_a_picture_does_not_depend_on_its_batch():

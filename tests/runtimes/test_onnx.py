@@ -81,7 +81,7 @@ def test_a_plain_u_net_is_exported_too(plain: str, exported_plain: Path) -> None
 
 def test_the_json_says_what_a_runner_needs(both: tuple[Any, Any], exported: Path) -> None:
     about, (model, opened) = json.loads((exported / "colorizer.json").read_text()), both
-    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 2, "small")
+    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 3, "small")
     walk = about["walk"]
     assert (walk["sampler"], walk["spacing"], walk["steps"], walk["target"]) == ("dpm++2m", "karras", 8, "v")
     for steps in (1, 4, 8, 20):
@@ -164,7 +164,7 @@ def changed(folder: Path, **values: Any) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "newer": (lambda folder: changed(folder, version=3), "of format 3, this version of tinct reads 2"),
+    "newer": (lambda folder: changed(folder, version=4), "of format 4, this version of tinct reads 3"),
     "foreign": (lambda folder: changed(folder, format="other"), "is not that of an export by tinct"),
     "without files": (lambda folder: changed(folder, files={}), "damaged .KeyError"),
     "another shape": (lambda folder: changed(folder, encoder=None), "damaged .TypeError"),

@@ -70,7 +70,7 @@ def test_it_takes_folders_and_options_and_says_what_it_does_not_know(exported: P
     assert "checksum" in coloured(damaged, tmp_path / "album").stderr
     about = json.loads((damaged / "colorizer.json").read_text())
     (damaged / "colorizer.json").write_text(json.dumps({**about, "version": 1}))
-    assert "tinct-onnx 2" in coloured(damaged, tmp_path / "album").stderr
+    assert "tinct-onnx 3" in coloured(damaged, tmp_path / "album").stderr
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tinct.cli.evaluate_generation import generation_options
 from tinct.cli.kinds import Kind, batch_size, kind_of
 from tinct.cli.measuring import measuring_options
 from tinct.devices import chosen_device
-from tinct.diffusion import SAMPLERS, SPACINGS, evaluations
+from tinct.diffusion import SAMPLERS, SPACINGS, evaluations, own_spacing
 from tinct.errors import ConfigError
 from tinct.evaluation.walks import Walk
 from tinct.families import Colorizer, PictureGenerator, sampling_options
@@ -39,7 +39,11 @@ KINDS = (
 @measuring_options("data", "images", "inside", "first", "min-spread", "feature-weights", "batch-size")
 @generation_options("stats", "num", "extractor")
 @click.option("--samplers", metavar="NAME,...", help=f"Some of {', '.join(SAMPLERS)} (default: all).")
-@click.option("--spacings", metavar="NAME,...", help=f"Some of {', '.join(SPACINGS)} (default: the model's).")
+@click.option(
+    "--spacings",
+    metavar="NAME,...",
+    help=f"Some of {', '.join(SPACINGS)} (default: the sampler's own, else the model's).",
+)
 @click.option(
     "--evaluations",
     "counts",
@@ -109,7 +113,7 @@ def planned(
     if "sampler" not in sampling_options(model):
         raise ConfigError(f"the model '{model.name}' does its work in one pass: it has no sampler")
     some = [_known(SAMPLERS, each) for each in _parts(samplers)] or list(SAMPLERS)
-    spaced = [_known(SPACINGS, each) for each in _parts(spacings)] or [model.options.spacing]
+    spaced = [_known(SPACINGS, each) for each in _parts(spacings)]
     sampler, _, steps = reference.partition(":")
     if not steps.isdecimal():
         raise ConfigError(f"--reference {reference}: write it like ddim:250")
@@ -117,7 +121,11 @@ def planned(
     for count in _parts(counts):
         if not count.isdecimal() or not int(count):
             raise ConfigError(f"--evaluations {counts}: '{count}' is no number from 1 on")
-        walks += [_walk(name, spacing, _most_steps(name, int(count))) for name in some for spacing in spaced]
+        walks += [
+            _walk(name, spacing, _most_steps(name, int(count)))
+            for name in some
+            for spacing in spaced or [own_spacing(name) or model.options.spacing]
+        ]
     too_long = [walk for walk in walks if walk.steps > model.options.timesteps]
     if too_long:
         raise ConfigError(f"{too_long[0]}: the model '{model.name}' has {model.options.timesteps} levels")

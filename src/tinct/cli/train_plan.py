@@ -49,8 +49,9 @@ class Plan:
         if self.feature_weights and not self.feature_weights.exists():
             raise ConfigError(f"--feature-weights {self.feature_weights}: not found")
         config = self._config(data)
-        if getattr(config.loss, "consistency_gap", 0) and not (self.base or self.goes_on):
-            raise ConfigError("consistency_gap: it tunes a trained model. Say which with --from MODEL")
+        tuned = getattr(config.loss, "consistency_gap", 0) or getattr(config.loss, "endpoint", 0)
+        if tuned and not (self.base or self.goes_on):
+            raise ConfigError("consistency_gap, endpoint: they tune a trained model. Say which with --from MODEL")
         self._obtain_features(config)
         if self.goes_on:
             return Run.resumed(self.folder, data, self.changes, self.checkpoint, self.feature_weights)

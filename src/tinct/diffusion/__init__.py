@@ -2,7 +2,7 @@
 
 from tinct.diffusion.levels import SCHEDULES, SPACINGS, Schedule, ladder
 from tinct.diffusion.process import TARGETS, diffuse
-from tinct.diffusion.samplers import SAMPLERS, Step, evaluations, sampler_options
+from tinct.diffusion.samplers import SAMPLERS, Step, evaluations, own_spacing, sampler_options
 from tinct.level import CLEAN, Level
 from tinct.registry import discover
 
@@ -20,5 +20,6 @@ __all__ = [
     "diffuse",
     "evaluations",
     "ladder",
+    "own_spacing",
     "sampler_options",
 ]

@@ -39,6 +39,7 @@ S = TypeVar("S", bound=Sampler)
 
 SAMPLERS: Registry[Sampler] = Registry("sampler")
 _EVALUATIONS: dict[Sampler, Callable[[int], int]] = {}  # of those that don't evaluate just once in every step
+_OWN_SPACINGS: dict[Sampler, str] = {}
 
 
 def evaluates(count: Callable[[int], int]) -> Callable[[S], S]:
@@ -55,6 +56,21 @@ def evaluations(name: str, steps: int) -> int:
     """How often the sampler `name` calls `denoise` in `steps` steps: what it costs, in passes of the network."""
     count = _EVALUATIONS.get(SAMPLERS[name])
     return count(steps) if count else steps
+
+
+def spaced(spacing: str) -> Callable[[S], S]:
+    """Decorator: the sampler's steps are spaced so unless somebody says otherwise, whatever other samplers' are."""
+
+    def declare(sampler: S) -> S:
+        _OWN_SPACINGS[sampler] = spacing
+        return sampler
+
+    return declare
+
+
+def own_spacing(name: str) -> str | None:
+    """The spacing of the sampler `name`, if it has one of its own."""
+    return _OWN_SPACINGS.get(SAMPLERS[name])
 
 
 def sampler_options(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,13 +144,14 @@ def heun(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn
 
 
 @SAMPLERS.add("consistency")
+@spaced("geometric")
 def consistency(denoise: Denoise, x_t: Tensor, ladder: Sequence[Level], *, randn: Randn) -> Iterator[Step]:
-    """To x_0 at once, then noise anew for the next look (Song et al. 2023, 2303.01469, algorithm 1).
+    """To the end at once, then noise anew for the next look (Song et al. 2023, 2303.01469, algorithm 1).
 
-    For models that were tuned to it (`consistency_gap`): the x_0 of others is a mean, and each step blurs it more.
+    For models that were tuned to it (`endpoint`, `consistency_gap`): the x_0 of others is a mean, and each step blurs it more.
     """
     for done, (level, lower) in enumerate(pairwise(ladder), 1):
-        x_0 = denoise(x_t, level)
+        x_0 = denoise(x_t, level.jumping())
         x_t = lower.alpha * x_0
         if lower.sigma > 0:
             x_t = x_t + lower.sigma * randn(x_t)

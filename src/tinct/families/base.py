@@ -131,7 +131,9 @@ class Diffusing(Protocol):
         """x_0 (B, C, h, w) in network units of pictures uint8 (B, 3, H, W)."""
         ...
 
-    def levels(self, steps: int | None = None, spacing: str | None = None) -> tuple[Level, ...]:
+    def levels(
+        self, steps: int | None = None, spacing: str | None = None, sampler: str | None = None
+    ) -> tuple[Level, ...]:
         """The levels of a walk, from the noisiest to the clean one: that of Step k at k. None is the model's default."""
         ...
 
@@ -200,6 +202,10 @@ class Objective(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalar losses by name."""
         raise TypeError(f"{type(self).__name__} has no loss")
+
+    def stages(self) -> list[nn.Module]:
+        """Parts besides the model's that are worth compiling, each on its own."""
+        return []
 
     def loss_state(self) -> dict[str, Any]:
         """What a checkpoint says of the losses, under the published names."""

@@ -27,6 +27,7 @@ from tinct.families.diffusion import (
     repeated,
 )
 from tinct.families.judging import AdversarialOptions, Judged, Judges, PerceptualOptions
+from tinct.families.jumps import Teacher
 from tinct.losses import WEIGHTINGS, trust
 from tinct.nets.base import Features
 
@@ -43,6 +44,11 @@ class Weighting:
         "that in each further stage; 0 = it learns the truth",
         low=0.0,
         high=1.0,
+    )
+    endpoint: float = option(
+        0.0,
+        "weight of guessing where the walk of the model as it was ends, for samplers of few steps; 0 = off",
+        low=0.0,
     )
 
     def feature_networks(self) -> list[str]:
@@ -82,7 +88,7 @@ def drawn(model: DiffusionModel, batch: Batch, x_0: Tensor, features: Features, 
     strata = (torch.arange(count) + rand(batch.generators, count)) / count
     t = (strata.flatten() * len(model.schedule)).long().clamp(max=len(model.schedule) - 1).to(x_0.device)
     eps = randn(batch.generators, count, *x_0.shape[1:]).flatten(0, 1).to(x_0.device)
-    x_0, labels = x_0.repeat_interleave(count, dim=0), _labels(model, batch).repeat_interleave(count)
+    x_0, labels = x_0.repeat_interleave(count, dim=0), shown_labels(model, batch).repeat_interleave(count)
     level = model.schedule.levels(t)
     x_t, features = diffuse(x_0, eps, level), repeated(features, count)
     prediction = model.network(x_t, level, features, labels)
@@ -115,7 +121,7 @@ def gap_in(losses: Weighting, stage: int) -> float:
     return losses.consistency_gap * 0.25 ** (stage - 1)
 
 
-def _labels(model: DiffusionModel, batch: Batch) -> Tensor:
+def shown_labels(model: DiffusionModel, batch: Batch) -> Tensor:
     """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
     if not model.options.classes:
         return batch.labels
@@ -154,10 +160,11 @@ class Denoising(Judged):
             raise ConfigError(
                 f"category_weight: the backbone '{model.options.backbone}' has no encoder to teach; set 0"
             )
-        self.tuned = losses.consistency_gap > 0  # the denoiser alone: what the encoder and its heads know stays
+        self.tuned = losses.consistency_gap > 0 or losses.endpoint > 0  # the denoiser alone: the encoder stays as it is
         if self.tuned:
             model.network.keep_encoder()
         self.guess = nn.Linear(width, categories) if weighted and not self.tuned else None  # only training needs it
+        self.teacher = Teacher(model) if losses.endpoint else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Losses "mse" (1 = nothing learned, with unit-variance targets), "perceptual" and "adversarial" where they count,
@@ -171,12 +178,26 @@ class Denoising(Judged):
         if self.judging:
             losses |= self.judged(self._estimate(at), x_0, luma(batch.rgb).float(), trust(at.level))
         mean = model.network.mean(features)
+        if self.teacher is not None:
+            losses["endpoint"] = self.losses.endpoint * self._jump_error(self.teacher, batch, x_0, features)
         if mean is not None and not self.tuned:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
         if self.guess is not None:
             scores = self.guess(model.network.summary(features))
             losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
         return losses
+
+    def _jump_error(self, teacher: Teacher, batch: Batch, x_0: Tensor, features: Features) -> Tensor:
+        labels = shown_labels(self.model, batch)
+        teacher.follow(self.model)
+        with torch.no_grad():
+            mean = self.model.expected(features, labels)
+        start = torch.zeros_like(x_0) if mean is None else mean
+        return teacher.error(self.model, batch, start, features, labels)
+
+    def stages(self) -> list[nn.Module]:
+        """See Objective."""
+        return self.teacher.model.stages() if self.teacher is not None else []
 
     def _estimate(self, at: Drawn) -> Tensor:
         """The x_0 that the prediction stands for."""

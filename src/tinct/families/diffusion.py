@@ -25,6 +25,7 @@ from tinct.diffusion import (
     Schedule,
     Step,
     ladder,
+    own_spacing,
     sampler_options,
 )
 from tinct.diffusion.guidance import Guide, coarse, in_turn
@@ -36,6 +37,7 @@ from tinct.families.referring import reference_guide
 from tinct.nets import DENOISERS
 from tinct.nets.base import Features
 
+FEW = 4  # steps up to which a network that jumps does so by default
 HARDLY_SEEN = 40.0  # s of x_t that shows next to nothing of x_0; 20 to 160 measure alike
 COARSE_CELLS = 8  # on the short side: what an anchor holds; 6 to 10 measure alike (docs/experiments.md)
 
@@ -109,9 +111,17 @@ class DiffusionModel(Model):
         self.working_size, self.multiple = options.size, self.network.multiple
         self.levels()  # defaults that can't be walked are refused here
 
-    def levels(self, steps: int | None = None, spacing: str | None = None) -> tuple[Level, ...]:
+    def sampler_of(self, steps: int | None = None) -> str:
+        """The default sampler of so many steps: the model's own, but for few steps of a network that jumps `consistency`."""
+        steps = self.options.steps if steps is None else steps
+        return "consistency" if self.network.jumps and steps <= FEW else self.options.sampler
+
+    def levels(
+        self, steps: int | None = None, spacing: str | None = None, sampler: str | None = None
+    ) -> tuple[Level, ...]:
         """See Diffusing."""
-        return ladder(self.schedule, spacing or self.options.spacing, self.options.steps if steps is None else steps)
+        spacing = spacing or own_spacing(sampler or self.sampler_of(steps)) or self.options.spacing
+        return ladder(self.schedule, spacing, self.options.steps if steps is None else steps)
 
     def walk(
         self,
@@ -135,9 +145,9 @@ class DiffusionModel(Model):
         from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
         with g = 1 + w). `guide` corrects the mean and every x_0 that the network gives. `with_start`: see Diffusing.
         """
-        name = sampler or self.options.sampler
+        name = sampler or self.sampler_of(steps)
         options = sampler_options(name, {"eta": eta})
-        levels = self.levels(steps, spacing)
+        levels = self.levels(steps, spacing, name)
 
         def fresh(like: Tensor) -> Tensor:
             return temperature * randn(generators, *like.shape[1:]).to(like)
@@ -198,7 +208,7 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
             raise ConfigError(f"labels: the model '{self.name}' is conditioned on the photograph alone")
         each = samples_of_each(gray, generators)  # the picture is encoded once for all of them
         features = self.network.encode(unit_gray(gray))
-        mean = self._expected(features, labels)
+        mean = self.expected(features, labels)
         hinted, is_open = None, gray.new_ones(len(gray), 1, 1, 1)
         if hints is not None:
             hinted, is_open = hint_guide(hints, gray, self.network.likeness(features), self.space)
@@ -233,9 +243,9 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""
-        return self._expected(self.network.encode(unit_gray(gray)), None)
+        return self.expected(self.network.encode(unit_gray(gray)), None)
 
-    def _expected(self, features: Features, labels: Tensor | None) -> Tensor | None:
+    def expected(self, features: Features, labels: Tensor | None) -> Tensor | None:
         """E[x_0 | photograph], (B, C, h, w): half from the network's head for it, where it has one, half from its denoiser.
 
         Where noise leaves next to nothing to see, the denoiser's x_0 is that mean as well, learned apart from the head's: their

@@ -17,8 +17,12 @@ class SamplingOptions:
     """How a sample is drawn; None is the model's own default."""
 
     steps: int | None = option(None, "sampling steps (default: the model's)", low=1)
-    sampler: str | None = option(None, "sampler (default: the model's).", choices=lambda: tuple(SAMPLERS))
-    spacing: str | None = option(None, "spacing of the steps (default: the model's).", choices=lambda: tuple(SPACINGS))
+    sampler: str | None = option(
+        None, "sampler (default: the model's, for its number of steps).", choices=lambda: tuple(SAMPLERS)
+    )
+    spacing: str | None = option(
+        None, "spacing of the steps (default: the sampler's own, else the model's).", choices=lambda: tuple(SPACINGS)
+    )
     eta: float | None = option(
         None, "noise of samplers that have it: 0 none, 1 as much as DDPM (default: the model's)", low=0.0, high=1.0
     )

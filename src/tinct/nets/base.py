@@ -22,6 +22,7 @@ class Denoiser(nn.Module):
     reduction: int = 1
     multiple: int = 1
     summary_width: int = 0  # of `summary`; 0 = the network has none
+    jumps: bool = False  # whether it can be asked for the end of a walk: see Level
 
     def encode(self, gray: Tensor) -> Features:
         """Features of a photograph (B, 1, H, W) in [-1, 1]; without an encoder, the photograph itself."""

@@ -28,6 +28,7 @@ class SplitOptions:
     denoiser: tuple[int, ...] = option((64, 128), "widths of the denoiser at 1/4 and 1/8 of the photograph", low=8)
     deep_blocks: int = option(4, "residual blocks of the encoder at 1/8", low=1)
     dropout: float = option(0.0, "dropout in the encoder at 1/8", low=0.0, high=0.9)
+    jumps: bool = option(False, "can also be asked for the end of a walk, for samplers of few steps")
 
 
 class _Encoder(nn.Module):
@@ -63,33 +64,39 @@ class _Encoder(nn.Module):
 
 
 class _LevelEmbedding(nn.Module):
-    """(ln s, mean of x_t) -> (B, E). The mean gets a path of its own: at s = 20 it is a 0.03 of the noise of a pixel."""
+    """(ln s, mean of x_t, jump) -> (B, E). The mean gets a path of its own: at s = 20 it is a 0.03 of the noise of a pixel."""
 
-    def __init__(self, channels: int, size: int) -> None:
+    def __init__(self, channels: int, size: int, jumps: bool) -> None:
         super().__init__()
         self.frequencies: Tensor
         self.register_buffer("frequencies", torch.logspace(-2, 4, 32, base=2.0), persistent=False)
         self.level = nn.Linear(64, size)
         self.average = nn.Linear(channels, size)
         self.out = nn.Linear(size, size)
+        self.jump = nn.Parameter(torch.zeros(2, size)) if jumps else None
 
-    def forward(self, x_t: Tensor, log_ratio: Tensor) -> Tensor:
+    def forward(self, x_t: Tensor, log_ratio: Tensor, jump: Tensor) -> Tensor:
         angles = log_ratio[:, None] / 4 * self.frequencies
         level = self.level(torch.cat([angles.sin(), angles.cos()], dim=1))
         area = x_t.shape[-1] * x_t.shape[-2]
         average = x_t.mean(dim=(2, 3)) * area**0.5  # unit noise whatever the size of the picture
-        embedding: Tensor = F.silu(self.out(F.silu(level + self.average(average))))
-        return embedding
+        hidden = level + self.average(average)
+        if self.jump is not None:
+            hidden = hidden + jump * self.jump[0]
+        embedding: Tensor = self.out(F.silu(hidden))
+        if self.jump is not None:
+            embedding = embedding + jump * self.jump[1]
+        return F.silu(embedding)
 
 
 class _Decoder(nn.Module):
     """The denoiser's network: x_t (B, C, h, w) on the chroma grid, with the encoder's features."""
 
-    def __init__(self, widths: tuple[int, ...], encoder: tuple[int, ...], channels: int) -> None:
+    def __init__(self, widths: tuple[int, ...], encoder: tuple[int, ...], channels: int, jumps: bool) -> None:
         super().__init__()
         outer, inner = widths
         size = 2 * inner
-        self.embedding = _LevelEmbedding(channels, size)
+        self.embedding = _LevelEmbedding(channels, size, jumps)
         self.from_features = nn.ModuleList([
             nn.Conv2d(encoder[0], 24, 1), nn.Conv2d(encoder[1], outer, 1), nn.Conv2d(encoder[2], inner, 1)
         ])  # fmt: skip
@@ -108,8 +115,10 @@ class _Decoder(nn.Module):
         nn.init.zeros_(self.average.weight)
         nn.init.zeros_(self.average.bias)
 
-    def forward(self, x_t: Tensor, log_ratio: Tensor, fine: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
-        embedding = self.embedding(x_t, log_ratio)
+    def forward(
+        self, x_t: Tensor, log_ratio: Tensor, jump: Tensor, fine: Tensor, middle: Tensor, deep: Tensor
+    ) -> Tensor:
+        embedding = self.embedding(x_t, log_ratio, jump)
         grid, outer, inner = (layer(part) for layer, part in zip(self.from_features, (fine, middle, deep), strict=True))
         outer = self.outer_in(self.stem(F.pixel_unshuffle(x_t, 2)) + outer, embedding)  # (B, outer, h/2, w/2)
         inner = self.inner[0](self.down(outer) + inner, embedding)  # (B, inner, h/4, w/4)
@@ -133,8 +142,8 @@ class Split(Denoiser):
         super().__init__()
         _check(options, classes, given)
         self.encoder = _Encoder(options.encoder, options.deep_blocks, options.dropout, channels)
-        self.decoder = _Decoder(options.denoiser, options.encoder, channels)
-        self.summary_width = options.encoder[-1]
+        self.decoder = _Decoder(options.denoiser, options.encoder, channels, options.jumps)
+        self.summary_width, self.jumps = options.encoder[-1], options.jumps
 
     def encode(self, gray: Tensor) -> Features:
         features: Features = self.encoder(gray)
@@ -156,7 +165,7 @@ class Split(Denoiser):
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
         log_ratio = torch.log(level.ratio).flatten()
-        prediction: Tensor = self.decoder(x_t, log_ratio, *features[:3])
+        prediction: Tensor = self.decoder(x_t, log_ratio, level.asked(), *features[:3])
         return prediction
 
     def stages(self) -> list[nn.Module]:

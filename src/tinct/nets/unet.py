@@ -45,6 +45,7 @@ class UNetOptions(UNetShape):
 
     time_embedding: int = option(256, "size of the sinusoidal time embedding, even", low=2)
     time_in: str = option("bottleneck", "where time enters", choices=lambda: ("bottleneck", "blocks"))
+    jumps: bool = option(False, "can also be asked for the end of a walk, for samplers of few steps")
 
 
 class _DoubleConv(nn.Module):
@@ -178,13 +179,16 @@ class UNet(_Trunk, Denoiser):
         }
         everywhere = options.time_in == "blocks"
         super().__init__(options, channels + given, channels, embedders, size, everywhere=everywhere)
-        self.options = options
+        self.options, self.jumps = options, options.jumps
+        self.jump = nn.Parameter(torch.zeros(size)) if options.jumps else None
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
         embedding = self.time(sinusoids(level.t.flatten(), self.options.time_embedding))
         if self.labels is not None:
             known = labels if labels is not None else torch.full((len(x_t),), -1, device=x_t.device)
             embedding = embedding + self.labels(torch.where(known < 0, self.labels.num_embeddings - 1, known))
+        if self.jump is not None:
+            embedding = embedding + level.asked() * self.jump
         return self.walk(torch.cat([x_t, *features], dim=1), embedding)
 
 

@@ -17,7 +17,7 @@ from tinct.level import Level
 from tinct.nets import Denoiser
 from tinct.nets.base import Features
 from tinct.photo.colouring import PhotoOptions, drawn_chroma, seen_by
-from tinct.runtimes.graphs import LEVEL
+from tinct.runtimes.graphs import level_inputs
 from tinct.runtimes.precision import Feeds
 
 SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")  # with scikit-image
@@ -40,8 +40,7 @@ class _Listening(Denoiser):
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
         named = {f"feature_{index}": feature for index, feature in enumerate(features)}
-        parts = dict(zip(LEVEL, (level.t.flatten(), level.alpha.flatten(), level.sigma.flatten()), strict=True))
-        self._hear("denoiser", {"x_t": x_t, **parts, **named})
+        self._hear("denoiser", {"x_t": x_t, **level_inputs(level), **named})
         prediction: Tensor = self.network(x_t, level, features, labels)
         return prediction
 

@@ -18,7 +18,7 @@ from tinct.photo.colouring import LONGEST
 from tinct.photo.prints import numbers
 from tinct.runtimes.graphs import Graph
 
-NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 2
+NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 3
 COUNTS = (
     1,
     2,
@@ -81,7 +81,7 @@ def _walk(model: Colorizer) -> dict[str, Any]:
     assert isinstance(model, Diffusing)
     options, schedule = model.options, model.schedule
     counts = sorted({options.steps, *(count for count in COUNTS if count <= len(schedule))})
-    ladders = {str(count): [_numbers(level) for level in model.levels(count)] for count in counts}
+    ladders = {str(count): [_numbers(level) for level in model.levels(count, options.spacing)] for count in counts}
     return {
         "target": options.target,
         "sampler": options.sampler,

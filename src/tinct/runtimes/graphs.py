@@ -21,8 +21,13 @@ from tinct.nets import Denoiser
 from tinct.nets.base import Features
 
 OPSET = 20  # the lowest that has every operation as it is meant: onnxruntime 1.17 and newer read it
-LEVEL = ("t", "alpha", "sigma")  # inputs of the denoiser, (B,) each
+LEVEL = ("t", "alpha", "sigma", "jump")  # inputs of the denoiser, (B,) each, as far as it looks at them
 _SIDES = (3, 5)  # times `multiple`, of the photograph that is traced: unlike, and no side of any layer is 1
+
+
+def level_inputs(level: Level) -> dict[str, Tensor]:
+    """A level's parts as the denoiser takes them, by name."""
+    return {name: getattr(level, name).flatten() for name in LEVEL}
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,8 @@ class _Denoising(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, features: Features) -> Tensor:
-        level = Level(*(part.view(-1, 1, 1, 1) for part in (t, alpha, sigma)))
+    def forward(self, x_t: Tensor, t: Tensor, alpha: Tensor, sigma: Tensor, jump: Tensor, features: Features) -> Tensor:
+        level = Level(*(part.view(-1, 1, 1, 1) for part in (t, alpha, sigma, jump)))
         return self.network(x_t, level, features)  # type: ignore[no-any-return]
 
 
@@ -81,7 +86,8 @@ def examples(network: Denoiser, channels: int, batch: int, sides: tuple[int, int
     alpha = (1 + ratio.square()).rsqrt()
     h, w = height // network.reduction, width // network.reduction
     x_t = torch.randn(batch, channels, h, w, generator=generator)
-    level = dict(zip(LEVEL, (torch.linspace(90, 10, batch), alpha, ratio * alpha), strict=True))
+    jump = torch.arange(batch) % 2.0
+    level = dict(zip(LEVEL, (torch.linspace(90, 10, batch), alpha, ratio * alpha, jump), strict=True))
     return {"gray": gray, "x_t": x_t, **level, **features}
 
 

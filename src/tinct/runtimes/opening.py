@@ -65,12 +65,12 @@ def opened(folder: Path) -> Colorizer:
     onnxruntime()
     about, files = checked(folder)
     header: Mapping[str, Any] = about.get("header") or {}
-    model, _ = network_of(zoo.build(header, folder / NAME))
+    model, trained = network_of(zoo.build(header, folder / NAME))
     try:
         encoder, picture = about["encoder"], about["picture"]
         network = RunDenoiser(
             files, reduction=picture["reduction"], multiple=picture["multiple"],
-            features=encoder["features"], mean_place=encoder["mean"],
+            features=encoder["features"], mean_place=encoder["mean"], jumps=trained.jumps,
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise WeightsError(

@@ -13,7 +13,7 @@ from tinct.errors import ConfigError, WeightsError
 from tinct.level import Level
 from tinct.nets import Denoiser
 from tinct.nets.base import Features
-from tinct.runtimes.graphs import LEVEL
+from tinct.runtimes.graphs import level_inputs
 
 
 def onnxruntime() -> Any:
@@ -61,10 +61,17 @@ class RunDenoiser(Denoiser):
     """The denoiser of an export. `mean_place` says which output of its encoder has the mean, `features` how many are features."""
 
     def __init__(
-        self, files: Mapping[str, Path], *, reduction: int, multiple: int, features: int, mean_place: int | None
+        self,
+        files: Mapping[str, Path],
+        *,
+        reduction: int,
+        multiple: int,
+        features: int,
+        mean_place: int | None,
+        jumps: bool,
     ) -> None:
         super().__init__()
-        self.reduction, self.multiple = reduction, multiple
+        self.reduction, self.multiple, self.jumps = reduction, multiple, jumps
         self.count, self.mean_place = features, mean_place
         self.encoder, self.denoiser, self.alike = (Session(files[name]) for name in ("encoder", "denoiser", "likeness"))
         self.place = nn.Parameter(torch.empty(0), requires_grad=False)  # where the model is: those who ask look at one
@@ -84,9 +91,7 @@ class RunDenoiser(Denoiser):
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
         """See Denoiser; a network that takes labels is not exported."""
         assert labels is None
-        parts = (level.t, level.alpha, level.sigma)
-        given = {name: part.flatten() for name, part in zip(LEVEL, parts, strict=True)}
-        return self.denoiser({"x_t": x_t, **given, **self._named(features)})[0]
+        return self.denoiser({"x_t": x_t, **level_inputs(level), **self._named(features)})[0]
 
     def _named(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
         return {f"feature_{index}": feature for index, feature in enumerate(features[: self.count])}

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ class Trainer:
         self.optimizers = list(prepared[len(players) :])
         self.ema = Ema(model, options.ema_decay)
         if options.compile:
-            for stage in model.stages():
+            for stage in chain(model.stages(), *(player.stages() for player in players)):
                 stage.compile()
         self.progress, self.clock, self.watch = Progress(), Clock(), Watch(options.learning_rate)
 

@@ -273,8 +273,10 @@ class Run:
 
 
 def _load_base(model: Model, state: dict[str, torch.Tensor], base: str) -> None:
+    """Weights that the base lacks may begin as zero: then the model begins as the base."""
+    fresh = {name: value for name, value in model.state_dict().items() if name not in state and not value.any()}
     try:
-        model.load_state_dict(state)
+        model.load_state_dict({**state, **fresh})
     except RuntimeError as error:
         raise WeightsError(
             f"--from {base}: its weights are of another architecture than the options ask for. "

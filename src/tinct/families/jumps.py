@@ -1,0 +1,61 @@
+"""Jumps: how a denoiser learns to guess, besides the mean of x_0, where a walk from x_t ends; so that few steps are enough.
+
+Legend as in `tinct.diffusion`. B pictures, each at K levels.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tinct.diffusion.noise import rand
+from tinct.errors import ConfigError
+from tinct.families.base import Batch
+from tinct.families.diffusion import DiffusionModel, repeated
+from tinct.nets.base import Features
+
+
+class Teacher(nn.Module):
+    """The model as it was at the first step, whose walks are shown: one that taught itself as it learns would drift away."""
+
+    def __init__(self, model: DiffusionModel) -> None:
+        super().__init__()
+        if not model.network.jumps:
+            raise ConfigError(
+                f"endpoint: this '{model.options.backbone}' can't be asked for the end of a walk. Add --set jumps=true"
+            )
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self.began: Tensor
+        self.register_buffer("began", torch.tensor(False))
+
+    def follow(self, model: DiffusionModel) -> None:
+        """At the first step: what the model is now is what it will learn from. A training that goes on has it already."""
+        if not self.began:
+            self.model.load_state_dict(model.state_dict())
+            self.began.fill_(True)
+
+    def error(self, model: DiffusionModel, batch: Batch, start: Tensor, features: Features, labels: Tensor) -> Tensor:
+        """Mean squared error of the model's jumps from x_t of the teacher's walk, at K of its levels, to where that walk ends.
+
+        The walk begins around `start` (B, C, h, w) and is the default one by a quarter more or less steps, so that many levels
+        are met. Regression on whole trajectories is that of Hu et al. 2025, 2509.24526.
+        """
+        options = model.options
+        steps = round(options.steps * (0.75 + 0.5 * float(rand(batch.generators[:1], 1))))
+        walk: dict[str, Any] = {"steps": min(max(steps, 1), len(model.schedule)), "sampler": options.sampler}
+        ratios = torch.tensor([level.ratio for level in model.levels(**walk)[:-1]])
+        with torch.no_grad():
+            states = [*self.model.walk(start, features, labels, batch.generators, **walk, with_start=True)]
+        count = min(options.levels_per_picture, len(ratios))
+        chosen = rand(batch.generators, len(ratios)).argsort(dim=1)[:, :count]  # (B, K)
+        every = torch.stack([state.x_t for state in states[:-1]], dim=1)  # (B, steps, C, h, w)
+        x_t = every[torch.arange(len(every))[:, None], chosen].flatten(0, 1)
+        level = model.schedule.at_ratios(ratios[chosen].flatten().to(x_t.device))
+        end = states[-1].x_0.repeat_interleave(count, dim=0)
+        eps = (x_t - level.alpha * end) / level.sigma
+        features, labels = repeated(features, count), labels.repeat_interleave(count)
+        return F.mse_loss(model.network(x_t, level.jumping(), features, labels), model.target.of(end, eps, level))
