@@ -21,6 +21,7 @@ BENCHMARKS = (
     "metrics",
     "evaluate_photo",
     "output_rules",
+    "few_steps",
     "uncertainty",
     "hints",
     "reference",

@@ -94,7 +94,7 @@ def _batches(pictures: Sequence[Samples]) -> Iterator[Tensor]:
 
 def _by_quarter(made: Tensor, truths: Sequence[Samples]) -> Iterator[str]:
     """Where colours are too dull or too vivid: in each quarter of the pictures by their true colourfulness."""
-    real = _colourfulness(truths)
+    real = colourfulness_of(truths)
     for quarter, some in enumerate(real.argsort().tensor_split(4), 1):
         more = (made[some] > real[some]).double().mean()
         means = f"truth {real[some].mean():.1f}, default {made[some].mean():.1f}"
@@ -117,7 +117,7 @@ def _of_samples(
     honest: Sequence[Row], truths: Sequence[Samples], samples: Sequence[Sequence[Samples]]
 ) -> Iterator[tuple[str, bool]]:
     """Whether one sample looks as a photograph does, the samples vary as much as they are wrong, and one of them is near."""
-    real = _colourfulness(truths).mean().item()
+    real = colourfulness_of(truths).mean().item()
     colours, lpips = (torch.stack([row[name] for row in honest]) for name in ("colourfulness", "lpips-squeeze"))
     share = colours.mean().item() / real
     yield (
@@ -127,13 +127,19 @@ def _of_samples(
     yield f"sample: LPIPS-squeeze {lpips.mean():.4f} at most 0.175", lpips.mean().item() <= 0.175
     best = lpips.amin(dim=0).mean().item()
     yield f"best of {SAMPLES}: LPIPS-squeeze {best:.4f} at most 0.108", best <= 0.108
+    ratio = spread_skill(truths, samples)
+    yield f"samples: spread-skill ratio of the mean chroma {ratio:.3f}: 0.9 to 1.1", 0.9 <= ratio <= 1.1
+
+
+def spread_skill(truths: Sequence[Samples], samples: Sequence[Sequence[Samples]]) -> float:
+    """How much the samples' mean chroma varies over how wrong their mean is, as the head of this file has it."""
     truth, drawn = _mean_chroma(truths), torch.stack([_mean_chroma(pictures) for pictures in samples])
     skill = (drawn.mean(dim=0) - truth).square().sum(dim=1).mean().sqrt()
-    ratio = ((1 + 1 / SAMPLES) * drawn.var(dim=0).sum(dim=1).mean()).sqrt() / skill
-    yield f"samples: spread-skill ratio of the mean chroma {ratio:.3f}: 0.9 to 1.1", 0.9 <= ratio.item() <= 1.1
+    ratio = ((1 + 1 / len(samples)) * drawn.var(dim=0).sum(dim=1).mean()).sqrt() / skill
+    return float(ratio)
 
 
-def _colourfulness(pictures: Sequence[Samples]) -> Tensor:
+def colourfulness_of(pictures: Sequence[Samples]) -> Tensor:
     """(N,), in levels."""
     return torch.cat([colourfulness(batch, batch) for batch in _batches(pictures)])
 

@@ -4,7 +4,7 @@
     python onnx_runner.py photo-onnx old.jpg album/ -o coloured
 
 The rule is that of `tinct colorize`, and so is the light: made gray again, a coloured PNG is the photograph. The noise is
-numpy's, so that fine colours differ from tinct's for the same seed; --noise FILE.npy takes noise (channels, h, w) from elsewhere.
+numpy's, so that fine colours differ from tinct's for the same seed; --noise FILE.npy takes noise (steps, channels, h, w).
 """
 
 import argparse
@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 
 Array = npt.NDArray[Any]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
-ORDERS = {"ddim": 1, "dpm++2m": 2}  # samplers: how many estimates a step looks at
+ORDERS = {"consistency": 0, "ddim": 1, "dpm++2m": 2}  # samplers: how many estimates a step looks along; 0 = it jumps
 
 
 def main() -> None:
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--sampler", choices=ORDERS)
     parser.add_argument("--anchor", type=float, help="strength of the mean colour that coarse colours follow; 0 = none")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--noise", type=Path, help=".npy with the noise (channels, h, w) to start from")
+    parser.add_argument(
+        "--noise", type=Path, help=".npy with the noise (steps, channels, h, w): of the start, and of each jump"
+    )
     options = parser.parse_args()
     colorizer = Colorizer(options.export, options)
     for root in options.photographs:
@@ -62,7 +64,8 @@ class Colorizer:
         self.about, self.picture, self.walk, self.options = about, about["picture"], about["walk"], options
         if str(steps := options.steps or self.walk["steps"]) not in self.walk["ladders"]:
             sys.exit(f"--steps {steps}: there are ladders of {', '.join(self.walk['ladders'])} steps")
-        if (sampler := options.sampler or self.walk["sampler"]) not in ORDERS:
+        usual = "consistency" if int(steps) <= self.walk["jumps"] else self.walk["sampler"]
+        if (sampler := options.sampler or usual) not in ORDERS:
             sys.exit(f"sampler {sampler}: this runner knows --sampler {' or '.join(ORDERS)}")
         self.ladder, self.order = self.walk["ladders"][str(steps)], ORDERS[sampler]
 
@@ -99,15 +102,15 @@ class Colorizer:
         cells = [max(1, round(self.walk["coarse_cells"] * side / min(h, w))) for side in (h, w)]
         rows, columns = (cubic(side, count) @ pooling(side, count) for side, count in zip((h, w), cells, strict=True))
 
-        def denoised(x: Array, t: float, alpha: float, sigma: float) -> Array:
-            level = {"t": t, "alpha": alpha, "sigma": sigma, "jump": 0}
-            given = {"x_t": x, **{name: np.full(1, part, np.float32) for name, part in level.items()}, **features}
+        def denoised(x: Array, level: list[float], jump: int = 0) -> Array:
+            (_, alpha, sigma), named = level, dict(zip(("t", "alpha", "sigma", "jump"), (*level, jump), strict=True))
+            given = {"x_t": x, **{name: np.full(1, part, np.float32) for name, part in named.items()}, **features}
             said = self.denoiser.run(None, {name: given[name] for name in wanted})[0]
             means = {"x0": said, "eps": (x - sigma * said) / alpha, "v": alpha * x - sigma * said}
             return np.asarray(means[self.walk["target"]].clip(-limit, limit))
 
         if mean is not None:
-            mean = (mean + denoised(self.walk["mean_level"][1] * mean, *self.walk["mean_level"])) / 2
+            mean = (mean + denoised(self.walk["mean_level"][1] * mean, self.walk["mean_level"])) / 2
         goal = neutral + strength * (mean - neutral) if strength and mean is not None else None
 
         def guided(x_0: Array) -> Array:  # coarse colours are those of the goal
@@ -115,13 +118,15 @@ class Colorizer:
 
         start = guided(np.zeros_like(neutral) if mean is None else mean)
         rng = np.random.default_rng(self.options.seed)
-        drawn = (
-            np.load(self.options.noise)[None] if self.options.noise else rng.standard_normal(start.shape, np.float32)
-        )
-        x, before, last = self.ladder[0][1] * start + self.ladder[0][2] * drawn, None, 0.0
-        for level, (_, alpha, sigma) in pairwise(self.ladder):
-            x_0 = guided(denoised(x, *level))
-            if sigma > 0:  # DPM-Solver++ 2M, or with the last estimate alone DDIM
+        drawn = rng.standard_normal((len(self.ladder) - 1, *start.shape), np.float32)
+        if self.options.noise:
+            drawn = np.load(self.options.noise)[:, None]
+        x, before, last = self.ladder[0][1] * start + self.ladder[0][2] * drawn[0], None, 0.0
+        for step, (level, (_, alpha, sigma)) in enumerate(pairwise(self.ladder), 1):
+            x_0 = guided(denoised(x, level, jump=int(self.order == 0)))
+            if sigma > 0 and self.order == 0:  # to the end at once, and noise anew
+                x = alpha * x_0 + sigma * drawn[step]
+            elif sigma > 0:  # DPM-Solver++ 2M, or with the last estimate alone DDIM
                 h = log(level[2] / level[1]) - log(sigma / alpha)
                 line = x_0 if before is None or self.order == 1 else x_0 + h / (2 * last) * (x_0 - before)
                 x, before, last = sigma / level[2] * x - alpha * expm1(-h) * line, x_0, h

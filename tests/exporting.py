@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-SPLIT = {"size": 32, "network": {"encoder": [32, 32, 32], "denoiser": [32, 32], "deep_blocks": 1}}
+SPLIT = {"size": 32, "network": {"encoder": [32, 32, 32], "denoiser": [32, 32], "deep_blocks": 1, "jumps": True}}
 PLAIN = {
     "size": 32,
     "steps": 3,

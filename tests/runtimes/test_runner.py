@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from tinct import runtimes, zoo
-from tinct.photo import colour
+from tinct.photo import PhotoOptions, colour
 from tinct.photo.colouring import seen_by
 from tinct.photo.prints import inside
 
@@ -39,16 +39,23 @@ def photographs() -> dict[str, np.ndarray]:
     return {"camera": camera, "tall": chelsea.T[:, :140], "framed": framed}
 
 
-def test_its_pictures_are_those_of_tinct(split: str, exported: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [2, 8])
+def test_its_pictures_are_those_of_tinct(split: str, exported: Path, tmp_path: Path, steps: int) -> None:
+    """By few steps it jumps, as tinct does."""
     model = zoo.colorizer(zoo.load(split))
     for name, gray in photographs().items():
         h, w = (side // 2 for side in seen_by(model, gray).shape[2:])
-        noise = torch.randn((2, h, w), generator=torch.Generator().manual_seed(5))
+        generator = torch.Generator().manual_seed(5)
+        noise = torch.stack([torch.randn((2, h, w), generator=generator) for _ in range(steps)])
         np.save(tmp_path / "noise.npy", noise.numpy())
         Image.fromarray(gray).save(tmp_path / f"{name}.png")
-        done = coloured(exported, tmp_path / f"{name}.png", "-o", tmp_path / "out", "--noise", tmp_path / "noise.npy")
+        known = ("--noise", tmp_path / "noise.npy", "--steps", steps)
+        done = coloured(exported, tmp_path / f"{name}.png", "-o", tmp_path / "out", *known)
         assert done.returncode == 0, done.stderr
-        made, wanted = Image.open(tmp_path / "out" / f"{name}.png"), colour(model, gray, seed=5)
+        made, wanted = (
+            Image.open(tmp_path / "out" / f"{name}.png"),
+            colour(model, gray, seed=5, options=PhotoOptions(steps=steps)),
+        )
         apart = np.abs(np.asarray(made).astype(int) - wanted).max(axis=2)
         assert np.ptp(wanted.astype(int), axis=2).mean() > 1
         assert (apart <= 1).mean() >= 0.999

@@ -14,7 +14,7 @@ from tinct.families.base import (
     PictureGenerator,
     comparing,
 )
-from tinct.families.diffusion import COARSE_CELLS, HARDLY_SEEN
+from tinct.families.diffusion import COARSE_CELLS, FEW, HARDLY_SEEN
 from tinct.families.sampling import (
     ColouringOptions,
     SamplingOptions,
@@ -30,6 +30,7 @@ discover(__name__)
 __all__ = [
     "COARSE_CELLS",
     "FAMILIES",
+    "FEW",
     "HARDLY_SEEN",
     "Batch",
     "Classifier",

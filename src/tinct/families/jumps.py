@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tinct.diffusion.noise import rand
 from tinct.errors import ConfigError
 from tinct.families.base import Batch
-from tinct.families.diffusion import DiffusionModel, repeated
+from tinct.families.diffusion import FEW, DiffusionModel, repeated
 from tinct.nets.base import Features
 
 
@@ -41,12 +41,12 @@ class Teacher(nn.Module):
     def error(self, model: DiffusionModel, batch: Batch, start: Tensor, features: Features, labels: Tensor) -> Tensor:
         """Mean squared error of the model's jumps from x_t of the teacher's walk, at K of its levels, to where that walk ends.
 
-        The walk begins around `start` (B, C, h, w) and is the default one by a quarter more or less steps, so that many levels
-        are met. Regression on whole trajectories is that of Hu et al. 2025, 2509.24526.
+        The walk begins around `start` (B, C, h, w) and is the default one of many steps, by a quarter more or less of them, so
+        that many levels are met. Regression on whole trajectories is that of Hu et al. 2025, 2509.24526.
         """
         options = model.options
-        steps = round(options.steps * (0.75 + 0.5 * float(rand(batch.generators[:1], 1))))
-        walk: dict[str, Any] = {"steps": min(max(steps, 1), len(model.schedule)), "sampler": options.sampler}
+        steps = round(max(options.steps, 2 * FEW) * (0.75 + 0.5 * float(rand(batch.generators[:1], 1))))
+        walk: dict[str, Any] = {"steps": min(steps, len(model.schedule)), "sampler": options.sampler}
         ratios = torch.tensor([level.ratio for level in model.levels(**walk)[:-1]])
         with torch.no_grad():
             states = [*self.model.walk(start, features, labels, batch.generators, **walk, with_start=True)]

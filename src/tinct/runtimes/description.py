@@ -11,7 +11,7 @@ from torch import Tensor
 from tinct import __version__
 from tinct.color import ColorSpace
 from tinct.errors import ConfigError
-from tinct.families import COARSE_CELLS, HARDLY_SEEN, Colorizer, Diffusing, Model
+from tinct.families import COARSE_CELLS, FEW, HARDLY_SEEN, Colorizer, Diffusing, Model
 from tinct.level import Level
 from tinct.nets import Denoiser
 from tinct.photo.colouring import LONGEST
@@ -72,21 +72,22 @@ def described(model: Colorizer, graphs: Sequence[Graph], precision: str) -> dict
             "longest": LONGEST, **numbers(),
         },
         "colour": _colour(model.space, model.options.space),
-        "walk": _walk(model),
+        "walk": _walk(model, network),
         "header": model.header,
     }  # fmt: skip
 
 
-def _walk(model: Colorizer) -> dict[str, Any]:
+def _walk(model: Colorizer, network: Denoiser) -> dict[str, Any]:
     assert isinstance(model, Diffusing)
     options, schedule = model.options, model.schedule
     counts = sorted({options.steps, *(count for count in COUNTS if count <= len(schedule))})
-    ladders = {str(count): [_numbers(level) for level in model.levels(count, options.spacing)] for count in counts}
+    ladders = {str(count): [_numbers(level) for level in model.levels(count)] for count in counts}
     return {
         "target": options.target,
         "sampler": options.sampler,
         "spacing": options.spacing,
         "steps": options.steps,
+        "jumps": FEW if network.jumps else 0,
         "draws": model.draws,
         "anchor": model.anchor,
         "coarse_cells": COARSE_CELLS,
