@@ -195,7 +195,7 @@ def test_an_export_samples_as_it_is_told_by_default(trained, capsys):
     assert run("models", "export", "tiny", path, "--set", "spacing=karras", "--set", "steps=3") == 0
     own, model = zoo.load("tiny"), zoo.load(str(path))
     assert model.options == replace(own.options, spacing="karras", steps=3)
-    assert model.levels() == own.levels(3, "karras")
+    assert model.levels() == own.levels(3, spacing="karras")
     capsys.readouterr()
     for wrong, message in {
         "target=v": "default of sampling 'target'",

@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_run_and_a_run_without_a_checkpoint(toy):
 
 def test_losses_are_asked_by_yes_and_no(toy):
     """Perceptual stays off as it is by default; the discriminator is wanted, with a weight of its own."""
-    losses = ["n", *[""] * 4, "", "yes", "0.02"]
+    losses = ["n", *[""] * 5, "", "yes", "0.02"]
     _, run, screen = answered("", "", "", "features=8,8", "y", "y", "y", *losses, *[""] * 20)
     assert "Perceptual loss?" in screen
     assert run.config.loss.perceptual.weight == 0.0

@@ -82,7 +82,7 @@ def test_every_command_family_card_and_public_name_has_its_place(site):
     assert all(f'id="{name}"' in shown("configuration.html") for name in FAMILIES)
     assert all((site / "models" / f"{Path(card).stem}.html").is_file() for card in outside.cards())
     assert all(f'id="tinct.{name}"' in shown("api.html") for name in ("load", "colorize", "generate", "candidates"))
-    assert "DPM-Solver" in shown("models/photo.html")
+    assert "jumps" in shown("models/photo.html")
     assert 'href="../colouring.html#the-rule"' in shown("models/photo.html")
     assert 'href="files/examples/onnx_runner.py.html"' in shown("onnx.html")
 

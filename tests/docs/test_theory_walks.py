@@ -7,12 +7,14 @@ import pytest
 import torch
 from scipy.integrate import quad
 from torch import Tensor
+from torch.testing import assert_close
 
 from formulas import formula
 from tinct.config import from_dict
 from tinct.diffusion import CLEAN, SAMPLERS, SPACINGS, Level, Schedule
 from tinct.families import FAMILIES, Batch, generators_for
 from tinct.families.denoising import DiffusionLosses, agreed, drawn, gap_in
+from tinct.families.jumps import Teacher
 
 SIGHTS = [-0.4, 0.9, 0.2, -1.1, 0.6, 0.3, -0.8, 0.1, 1.2]  # what the network gives, look after look
 START, NOISE = 2.5, 0.7
@@ -170,7 +172,7 @@ def test_jumps_to_the_end():
     r"t_i = round \left( T - \frac{iT}{N} \right) - 1",
     r"s_i = \left( 80^{1/7} + \frac{i}{N - 1} (0.1^{1/7} - 80^{1/7}) \right)^7",
     r"s_i = 80 \left( \frac{0.03}{80} \right)^{i / (N - 1)}",
-    r"s_i = 80 \cdot 256^{-i/N}",
+    r"s_i = 80 f^{-i}, \quad f = \min \left( 8, 800^{1/(N - 1)} \right)",
 )
 @pytest.mark.parametrize("steps", [2, 7, 30])
 def test_spacings(steps):
@@ -180,20 +182,43 @@ def test_spacings(steps):
     wanted = {
         "karras": (80 ** (1 / 7) + i / (steps - 1) * (0.1 ** (1 / 7) - 80 ** (1 / 7))) ** 7,
         "logsnr": 80 * (0.03 / 80) ** (i / (steps - 1)),
-        "geometric": 80 * 256.0 ** (-i / steps),
+        "geometric": 80 / min(8, 800 ** (1 / (steps - 1))) ** i,
     }
     for name, ratios in wanted.items():
         np.testing.assert_allclose([at.ratio for at in SPACINGS[name](schedule, steps)], ratios, rtol=1e-9)
 
 
-def tiny() -> tuple[torch.nn.Module, Tensor, tuple[Tensor, ...]]:
+def tiny(*, jumps: bool = False) -> tuple[torch.nn.Module, Tensor, tuple[Tensor, ...]]:
     """A split network with weights that are not zero, colours for it, and the features of their gray."""
     torch.manual_seed(0)
-    network = {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 1}
+    network = {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 1, "jumps": jumps}
     model = FAMILIES["splitdpm"].build(from_dict(FAMILIES["splitdpm"].Options, {"size": 16, "network": network}))
     for parameter in model.parameters():
         parameter.data.add_(0.05 * torch.randn(parameter.shape))
     return model, torch.randn(1, 2, 8, 8), model.network.encode(torch.rand(1, 1, 16, 16))
+
+
+@formula(
+    r"E \lVert v(x_t, s, 1) - (\alpha \epsilon_{end} - \sigma x_{end}) \rVert^2, "
+    r"\quad \epsilon_{end} = \frac{x_t - \alpha x_{end}}{\sigma}"
+)
+def test_the_end_of_a_walk_is_asked():
+    model, x_0, features = tiny(jumps=True)
+    teacher = Teacher(model)
+    teacher.follow(model)
+    walked, jumped = [], []
+    teacher.model.network.register_forward_hook(lambda module, given, result: walked.append((*given[:2], result)))
+    model.network.register_forward_hook(lambda module, given, result: jumped.append((*given[:2], result)))
+    batch = Batch(torch.zeros(1, 3, 16, 16, dtype=torch.uint8), torch.tensor([-1]), generators_for([3]))
+    error = teacher.error(model, batch, torch.zeros_like(x_0), features, torch.tensor([-1]))
+    x_t, level, v = walked[-1]  # the last step of a walk gives its end
+    end = (level.alpha * x_t - level.sigma * v).clamp(-model.limit, model.limit)
+    each = []
+    for x_t, level, v in jumped:
+        assert level.jump == 1
+        eps = (x_t - level.alpha * end) / level.sigma
+        each.append((v - (level.alpha * eps - level.sigma * end)).square().mean())
+    assert_close(error, torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
 
 
 @formula(r"s_{lower} = s (1 - \delta n(s)), \quad n(s) = 1 + \frac{8}{1 + e^{s / 12}}")

@@ -99,9 +99,11 @@ def test_a_network_that_does_not_jump_is_refused(name, network):
 def test_few_steps_of_a_network_that_jumps_are_jumps():
     """Unless another sampler is asked for; their levels are those of that sampler."""
     model, other = built("splitdpm", JUMPING), built("splitdpm", SPLIT)
-    assert [model.sampler_of(steps) for steps in (1, 4, 5, None)] == ["consistency"] * 2 + ["dpm++2m"] * 2
-    assert {other.sampler_of(steps) for steps in (1, 4, 5)} == {"dpm++2m"}
-    assert [round(level.ratio, 3) for level in model.levels(2)] == [80, 5, 0]
+    assert [model.way(steps)[1:] for steps in (1, 4)] == [("consistency", "geometric")] * 2
+    assert model.way(5) == (5, "dpm++2m", "karras")
+    assert model.way() == (8, "dpm++2m", "karras")
+    assert model.way(2, "ddim") == other.way(2, "ddim") == (2, "ddim", "karras")
+    assert [round(level.ratio, 3) for level in model.levels(2)] == [80, 10, 0]
     assert model.levels(2, sampler="dpm++2m") == other.levels(2)
     assert torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="consistency", spacing="geometric"))
     assert not torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="dpm++2m"))

@@ -160,7 +160,7 @@ def _wanted(
     model: Model, options: Options, states: int | None, usual: int | None
 ) -> tuple[tuple[Level, ...], list[int]]:
     """The levels of the walk, and which of them are shown: so many, else the usual number, else all."""
-    levels = diffusing(model).levels(options.steps, options.spacing, options.sampler)
+    levels = diffusing(model).levels(options.steps, options.sampler, options.spacing)
     if states and states > len(levels):
         raise ConfigError(
             f"states = {states}: a walk of {len(levels) - 1} steps has {len(levels)} of them, its start among them"

@@ -15,7 +15,7 @@ from tinct.cli.common import errors
 from tinct.data.dataset import PreparedSet
 from tinct.data.listing import ListedPicture
 from tinct.errors import DataError, WeightsError
-from tinct.families import Colorizer, ColouringOptions
+from tinct.families import Colorizer, ColouringOptions, Diffusing
 from tinct.images import Samples, read_rgb
 from tinct.photo import PhotoOptions
 from tinct.training.folder import epoch_checkpoint, epoch_checkpoints, run_folder
@@ -78,7 +78,10 @@ def weights_file(name: str, epoch: int | None) -> Path:
 
 def sampling_of(model: Colorizer, options: PhotoOptions) -> dict[str, Any]:
     """How the model colours: what was asked for, else its own defaults."""
-    defaults = {"draws": model.draws, "size": model.working_size}
+    defaults: dict[str, Any] = {"draws": model.draws, "size": model.working_size}
+    if isinstance(model, Diffusing):
+        way = model.way(options.steps, options.sampler, options.spacing)
+        defaults |= dict(zip(("steps", "sampler", "spacing"), way, strict=True))
     own = {key: defaults.get(key, getattr(model.options, key, None)) for key in _OF_SAMPLING}
     given = {key: value for key, value in asdict(options).items() if value is not None}
     told = {key: value for key in _OF_SAMPLING if (value := given.get(key, own[key])) is not None}

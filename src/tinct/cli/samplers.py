@@ -47,7 +47,7 @@ KINDS = (
 @click.option(
     "--evaluations",
     "counts",
-    default="4,8,16,32",
+    default="1,2,4,8,16,32",
     show_default=True,
     metavar="N,...",
     help="How often the network may be asked for a sample.",

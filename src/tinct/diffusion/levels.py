@@ -153,14 +153,16 @@ def logsnr(schedule: Schedule, steps: int, *, low: float = 0.03, high: float = 8
 
 
 @SPACINGS.add("geometric")
-def geometric(schedule: Schedule, steps: int, *, high: float = 80.0, span: float = 256.0) -> tuple[Level, ...]:
-    """s from `high` on, each the same factor below the one before, so that the one after the last would be `high` / `span`.
+def geometric(
+    schedule: Schedule, steps: int, *, high: float = 80.0, factor: float = 8.0, low: float = 0.1
+) -> tuple[Level, ...]:
+    """s from `high` on, each the same factor below the one before: `factor`, or less where the last would come below `low`.
 
-    For samplers whose every step goes all the way to x_0: with two steps s = 80 and 5, with four 80, 20, 5 and 1.25.
+    For samplers whose every step goes all the way to x_0: one step is at 80, two are at 80 and 10, four at 80, 10, 1.25 and 0.16.
     """
     high = _within(schedule, high)
-    low = _within(schedule, high / span)
-    return tuple(schedule.at_ratio(high * (low / high) ** (index / steps)) for index in range(steps))
+    factor = min(factor, (high / _within(schedule, low)) ** (1 / max(steps - 1, 1)))
+    return tuple(schedule.at_ratio(high / factor**index) for index in range(steps))
 
 
 def _within(schedule: Schedule, ratio: float) -> float:

@@ -131,8 +131,14 @@ class Diffusing(Protocol):
         """x_0 (B, C, h, w) in network units of pictures uint8 (B, 3, H, W)."""
         ...
 
+    def way(
+        self, steps: int | None = None, sampler: str | None = None, spacing: str | None = None
+    ) -> tuple[int, str, str]:
+        """Steps, sampler and spacing of a walk: what is asked for, else what the model does of itself."""
+        ...
+
     def levels(
-        self, steps: int | None = None, spacing: str | None = None, sampler: str | None = None
+        self, steps: int | None = None, sampler: str | None = None, spacing: str | None = None
     ) -> tuple[Level, ...]:
         """The levels of a walk, from the noisiest to the clean one: that of Step k at k. None is the model's default."""
         ...

@@ -111,17 +111,21 @@ class DiffusionModel(Model):
         self.working_size, self.multiple = options.size, self.network.multiple
         self.levels()  # defaults that can't be walked are refused here
 
-    def sampler_of(self, steps: int | None = None) -> str:
-        """The default sampler of so many steps: the model's own, but for few steps of a network that jumps `consistency`."""
+    def way(
+        self, steps: int | None = None, sampler: str | None = None, spacing: str | None = None
+    ) -> tuple[int, str, str]:
+        """See Diffusing: few steps of a network that jumps are by default jumps, spaced as these are."""
         steps = self.options.steps if steps is None else steps
-        return "consistency" if self.network.jumps and steps <= FEW else self.options.sampler
+        jumps = self.network.jumps and steps <= FEW
+        sampler = sampler or ("consistency" if jumps else self.options.sampler)
+        return steps, sampler, spacing or own_spacing(sampler) or self.options.spacing
 
     def levels(
-        self, steps: int | None = None, spacing: str | None = None, sampler: str | None = None
+        self, steps: int | None = None, sampler: str | None = None, spacing: str | None = None
     ) -> tuple[Level, ...]:
         """See Diffusing."""
-        spacing = spacing or own_spacing(sampler or self.sampler_of(steps)) or self.options.spacing
-        return ladder(self.schedule, spacing, self.options.steps if steps is None else steps)
+        steps, _, spacing = self.way(steps, sampler, spacing)
+        return ladder(self.schedule, spacing, steps)
 
     def walk(
         self,
@@ -145,9 +149,9 @@ class DiffusionModel(Model):
         from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
         with g = 1 + w). `guide` corrects the mean and every x_0 that the network gives. `with_start`: see Diffusing.
         """
-        name = sampler or self.sampler_of(steps)
+        _, name, _ = self.way(steps, sampler)
         options = sampler_options(name, {"eta": eta})
-        levels = self.levels(steps, spacing, name)
+        levels = self.levels(steps, sampler, spacing)
 
         def fresh(like: Tensor) -> Tensor:
             return temperature * randn(generators, *like.shape[1:]).to(like)
