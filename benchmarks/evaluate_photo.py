@@ -96,8 +96,7 @@ def _check_model(options: argparse.Namespace) -> bool:
         figures = json.loads(path.read_text(encoding="utf-8"))
     rows = {row["name"]: row for row in figures["rows"]}
     model = rows[figures["model"]]
-    verdicts = dict(_verdicts(rows, model, figures))
-    return verdict(verdicts.items())
+    return verdict(_verdicts(rows, model, figures))
 
 
 def _verdicts(rows: dict[str, Any], model: dict[str, Any], figures: dict[str, Any]) -> list[tuple[str, bool]]:

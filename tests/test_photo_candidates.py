@@ -171,12 +171,12 @@ def test_candidates_in_python(untrained: str) -> None:
 def test_a_preview_is_near_the_mean_of_many_candidates() -> None:
     """Of the bundled model: nearer than any single candidate, and much nearer than gray."""
     model, picture = zoo.colorizer(zoo.load("photo")), Image.fromarray(data.chelsea()[::2, ::2]).convert("L")
-    found = candidates(model, read(picture), samples=8)
+    found = candidates(model, read(picture), samples=64)
     mean = Candidates(found.picture, found.chroma.mean(dim=1, keepdim=True), (0,), 0).frames(0)[0].astype(int)
     preview = np.asarray(tinct.colorize(picture, model=model, preview=True, anchor=1.0), dtype=int)
     assert (np.asarray(Image.fromarray(preview.astype(np.uint8)).convert("L")) == np.asarray(picture)).all()
     near = np.abs(preview - mean).mean()
-    assert near < min(np.abs(found.frames(index)[0] - mean).mean() for index in range(8))
+    assert near < min(np.abs(found.frames(index)[0] - mean).mean() for index in range(64))
     assert near < 0.5 * np.abs(np.asarray(picture, dtype=int)[..., None] - mean).mean()
 
 

@@ -65,10 +65,11 @@ def test_an_orthogonalized_matrix_keeps_its_directions_and_evens_out_their_stren
     assert cosine > 0.97
 
 
-def test_muon_moves_a_matrix_as_far_as_adamw_would() -> None:
+@pytest.mark.parametrize("decay", [0.01, 0.0])
+def test_muon_moves_a_matrix_as_far_as_adamw_would(decay: float) -> None:
     model = network()
     before = model[2].weight.detach().clone()
-    steps(model, optimizer_of(model, "muon", 1e-3, (0.9, 0.99), 0.01), range(1))
+    steps(model, optimizer_of(model, "muon", 1e-3, (0.9, 0.99), decay), range(1))
     moved = (model[2].weight.detach() - before).square().mean().sqrt()  # 32 x 216: full rank moves by 0.2
     assert 0.15e-3 < moved < 0.25e-3
 

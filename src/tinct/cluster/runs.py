@@ -34,8 +34,8 @@ def run(
     """As `tinct.photo.run`, by so many actors, on the cluster at `address` or on this machine: the same files, a record for each
     photograph as it is done.
 
-    An actor that dies is replaced, and what it had begun is done by another: a file is put in
-    its place whole, and its line is written once, here. ConfigError when Ray, or the cluster, can't be used.
+    An actor that dies is replaced, and what it, or a machine that was lost, had begun is done by others: a file is put in its
+    place whole, and its line is written once, here. ConfigError when Ray, or the cluster, can't be used.
     """
     if workers == 0:
         raise ConfigError("workers = 0: with --engine ray they are the actors. Give at least 1")

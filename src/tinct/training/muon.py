@@ -17,14 +17,14 @@ _MOMENTUM = 0.95
 
 
 class Muon(Optimizer):
-    """Muon on matrices of `groups` that are decayed, AdamW (`betas`) on all others; takes what torch's AdamW takes."""
+    """Muon on matrices of `groups` of layers, AdamW (`betas`) on all else; takes what torch's AdamW takes."""
 
     def __init__(
         self, groups: list[dict[str, Any]], *, lr: float, betas: tuple[float, float], fused: bool = False
     ) -> None:
         parts: list[dict[str, Any]] = []
         for group in groups:
-            matrices = [p for p in group["params"] if group["weight_decay"] and _is_matrix(p)]
+            matrices = [p for p in group["params"] if group["layers"] and _is_matrix(p)]
             taken = {id(p) for p in matrices}
             parts.append({**group, "params": matrices, "matrices": True})
             parts.append({**group, "params": [p for p in group["params"] if id(p) not in taken], "matrices": False})

@@ -36,7 +36,7 @@ def optimizer_of(
     decayed = {id(layer.weight) for layer in layers}
     parameters = [parameter for parameter in player.parameters() if parameter.requires_grad]
     groups: list[dict[str, object]] = [
-        {"params": [p for p in parameters if id(p) in decayed], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
+        {"params": [p for p in parameters if id(p) in decayed], "weight_decay": weight_decay, "layers": True},
+        {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0, "layers": False},
     ]
     return OPTIMIZERS[name](groups, lr=rate, betas=betas, fused=True)
