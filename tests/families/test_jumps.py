@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from families.test_consistency import SPLIT, UNET, batch_of, built, player_of
+from tinct.cli.train_plan import settings
 from tinct.color import luma
 from tinct.errors import ConfigError
 from tinct.families import generators_for
@@ -107,3 +108,14 @@ def test_few_steps_of_a_network_that_jumps_are_jumps():
     assert model.levels(2, sampler="dpm++2m") == other.levels(2)
     assert torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="consistency", spacing="geometric"))
     assert not torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="dpm++2m"))
+
+
+def test_a_training_that_teaches_no_jumps_keeps_none():
+    """Those of the bundled model would be out of date; a recipe that teaches them goes on with them."""
+    plain, teaching = settings("photo", "photo")["model"], settings("tune-few-steps", "photo")["model"]
+    assert (plain["network"]["jumps"], teaching["network"]["jumps"]) == (False, True)
+    assert "steps" not in plain
+    base, model = built("splitdpm", JUMPING), built("splitdpm", SPLIT)
+    _load_base(model, base.state_dict(), "base")
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, base.state_dict()[name])

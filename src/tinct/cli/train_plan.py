@@ -85,12 +85,22 @@ def configured(data: Path, values: Mapping[str, Any], changes: Sequence[str]) ->
 
 
 def settings(recipe: str | None, base: str | None) -> dict[str, Any]:
-    """The shape of the model `base` with the recipe laid over it."""
+    """The shape of the model `base` with the recipe laid over it. Jumps are kept by a recipe that teaches them alone."""
     values: dict[str, Any] = {}
     if base is not None:
         header = zoo.load_weights(zoo.find(base))[1]
         values = {key: header[key] for key in ("family", "model") if key in header}
-    return merge(values, recipes.load(recipe) if recipe else {})
+    values = merge(values, recipes.load(recipe) if recipe else {})
+    return values if values.get("loss", {}).get("endpoint") else _without_jumps(values)
+
+
+def _without_jumps(values: dict[str, Any]) -> dict[str, Any]:
+    """What the base knew of jumps would be out of date: the model walks by its family's usual number of steps."""
+    model = values.get("model", {})
+    if not model.get("network", {}).get("jumps"):
+        return values
+    kept = {name: value for name, value in model.items() if name != "steps"}
+    return {**values, "model": merge(kept, {"network": {"jumps": False}})}
 
 
 def stored_settings(folder: Path) -> dict[str, Any]:

@@ -273,10 +273,11 @@ class Run:
 
 
 def _load_base(model: Model, state: dict[str, torch.Tensor], base: str) -> None:
-    """Weights that the base lacks may begin as zero: then the model begins as the base."""
-    fresh = {name: value for name, value in model.state_dict().items() if name not in state and not value.any()}
+    """Weights that the base lacks may begin as zero: then the model begins as the base. Jumps that are not asked for are left."""
+    own = model.state_dict()
+    kept = {name: value for name, value in state.items() if name in own or not name.endswith(".jump")}
     try:
-        model.load_state_dict({**state, **fresh})
+        model.load_state_dict({name: value for name, value in own.items() if not value.any()} | kept)
     except RuntimeError as error:
         raise WeightsError(
             f"--from {base}: its weights are of another architecture than the options ask for. "
