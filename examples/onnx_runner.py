@@ -58,16 +58,18 @@ class Colorizer:
 
     def __init__(self, folder: Path, options: argparse.Namespace) -> None:
         about = json.loads((folder / "colorizer.json").read_text(encoding="utf-8"))
-        if (about["format"], about["version"]) != ("tinct-onnx", 3) or about["colour"]["cbcr"] is None:
-            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 3 with colour in ycbcr or rgb")
+        if (about["format"], about["version"]) != ("tinct-onnx", 4) or about["colour"]["cbcr"] is None:
+            sys.exit(f"{folder}: this runner knows exports of format tinct-onnx 4 with colour in ycbcr or rgb")
         self.encoder, self.denoiser = (self._session(folder, about["files"][part]) for part in ("encoder", "denoiser"))
         self.about, self.picture, self.walk, self.options = about, about["picture"], about["walk"], options
-        if str(steps := options.steps or self.walk["steps"]) not in self.walk["ladders"]:
-            sys.exit(f"--steps {steps}: there are ladders of {', '.join(self.walk['ladders'])} steps")
-        usual = "consistency" if int(steps) <= self.walk["jumps"] else self.walk["sampler"]
+        steps = options.steps or self.walk["steps"]
+        usual = "consistency" if steps <= self.walk["jumps"] else self.walk["sampler"]
         if (sampler := options.sampler or usual) not in ORDERS:
             sys.exit(f"sampler {sampler}: this runner knows --sampler {' or '.join(ORDERS)}")
-        self.ladder, self.order = self.walk["ladders"][str(steps)], ORDERS[sampler]
+        ladders = self.walk["ladders"][self.walk["spacings"].get(sampler, self.walk["spacing"])]
+        if str(steps) not in ladders:
+            sys.exit(f"--steps {steps}: there are ladders of {', '.join(ladders)} steps")
+        self.ladder, self.order = ladders[str(steps)], ORDERS[sampler]
 
     def _session(self, folder: Path, file: dict[str, Any]) -> Any:
         data = (folder / file["file"]).read_bytes()

@@ -1,5 +1,7 @@
 """The split network: what is computed once, what every step, and at which sizes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -63,9 +65,29 @@ def test_gradients_reach_every_part():
 def test_the_mean_of_the_noisy_chroma_is_seen_at_any_size():
     """A constant cast of s / sqrt(area) is one deviation of the mean of the noise, at every size of picture."""
     embedding = built().decoder.embedding
-    small, large = (torch.full((1, 2, side, side), 3.0 / side) for side in (8, 32))
-    still = torch.zeros(1)
-    assert_close(embedding(small, still, still), embedding(large, still, still))
+    angles = torch.zeros(1, 64)
+    small, large = (embedding(angles, torch.full((1, 2), 3.0 / side), side**2, torch.zeros(1)) for side in (8, 32))
+    assert_close(small, large)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 2.0, 50.0])
+def test_the_mean_has_a_way_of_its_own_that_begins_as_nothing(ratio):
+    """It is brought to the variance of a mean colour, half that of a pixel, and its noise together: 1 at every level."""
+    torch.manual_seed(0)
+    plain, pathed = Split(SMALL, 2, 0), Split(replace(SMALL, mean_path=True), 2, 0)
+    assert pathed.load_state_dict(plain.state_dict(), strict=False).missing_keys == [
+        "decoder.mean_colour.gain.weight", "decoder.mean_colour.gain.bias"
+    ]  # fmt: skip
+    features, level = plain.encode(torch.randn(1000, 1, 8, 8)), level_of(ratio, 1000)
+    colour = 0.5**0.5 * torch.randn(1000, 2, 1, 1)
+    x_t = level.alpha * colour + level.sigma * torch.randn(1000, 2, 4, 4)
+    assert torch.equal(plain(x_t, level, features), pathed(x_t, level, features))
+    with torch.no_grad():
+        pathed.decoder.mean_colour.gain.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 2.0]))
+    added = pathed(x_t, level, features) - plain(x_t, level, features)
+    assert added.std(dim=(2, 3)).max() < 1e-5  # the same everywhere
+    assert added.mean(dim=(2, 3)).std(dim=0).tolist() == pytest.approx([1, 2], rel=0.1)
+    assert torch.corrcoef(torch.stack([added[:, 0, 0, 0], x_t.mean(dim=(2, 3))[:, 0]]))[0, 1] > 0.999
 
 
 def test_a_picture_does_not_depend_on_its_batch():

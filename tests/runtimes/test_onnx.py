@@ -81,11 +81,13 @@ def test_a_plain_u_net_is_exported_too(plain: str, exported_plain: Path) -> None
 
 def test_the_json_says_what_a_runner_needs(both: tuple[Any, Any], exported: Path) -> None:
     about, (model, opened) = json.loads((exported / "colorizer.json").read_text()), both
-    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 3, "small")
+    assert (about["format"], about["version"], about["name"]) == ("tinct-onnx", 4, "small")
     walk = about["walk"]
     assert (walk["sampler"], walk["spacing"], walk["steps"], walk["target"]) == ("dpm++2m", "karras", 8, "v")
     for steps in (1, 4, 8, 20):
-        assert walk["ladders"][str(steps)] == [[one.t, one.alpha, one.sigma] for one in model.levels(steps)]
+        for sampler in ("dpm++2m", "ddim", "consistency"):
+            ladder = walk["ladders"][walk["spacings"].get(sampler, "karras")][str(steps)]
+            assert ladder == [[one.t, one.alpha, one.sigma] for one in model.levels(steps, sampler)]
     assert about["picture"]["size"] == 32
     assert about["colour"]["cbcr"]["offset"] == pytest.approx([-8.5, 5.6])
     assert opened.header["family"] == "splitdpm"
@@ -164,7 +166,7 @@ def changed(folder: Path, **values: Any) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "newer": (lambda folder: changed(folder, version=4), "of format 4, this version of tinct reads 3"),
+    "newer": (lambda folder: changed(folder, version=5), "of format 5, this version of tinct reads 4"),
     "foreign": (lambda folder: changed(folder, format="other"), "is not that of an export by tinct"),
     "without files": (lambda folder: changed(folder, files={}), "damaged .KeyError"),
     "another shape": (lambda folder: changed(folder, encoder=None), "damaged .TypeError"),

@@ -39,9 +39,11 @@ def photographs() -> dict[str, np.ndarray]:
     return {"camera": camera, "tall": chelsea.T[:, :140], "framed": framed}
 
 
-@pytest.mark.parametrize("steps", [2, 8])
-def test_its_pictures_are_those_of_tinct(split: str, exported: Path, tmp_path: Path, steps: int) -> None:
-    """By few steps it jumps, as tinct does."""
+@pytest.mark.parametrize(("steps", "sampler"), [(2, None), (2, "ddim"), (8, None), (8, "consistency")])
+def test_its_pictures_are_those_of_tinct(
+    split: str, exported: Path, tmp_path: Path, steps: int, sampler: str | None
+) -> None:
+    """By few steps it jumps, as tinct does, unless a sampler is said."""
     model = zoo.colorizer(zoo.load(split))
     for name, gray in photographs().items():
         h, w = (side // 2 for side in seen_by(model, gray).shape[2:])
@@ -49,12 +51,12 @@ def test_its_pictures_are_those_of_tinct(split: str, exported: Path, tmp_path: P
         noise = torch.stack([torch.randn((2, h, w), generator=generator) for _ in range(steps)])
         np.save(tmp_path / "noise.npy", noise.numpy())
         Image.fromarray(gray).save(tmp_path / f"{name}.png")
-        known = ("--noise", tmp_path / "noise.npy", "--steps", steps)
+        known = ("--noise", tmp_path / "noise.npy", "--steps", steps, *(("--sampler", sampler) if sampler else ()))
         done = coloured(exported, tmp_path / f"{name}.png", "-o", tmp_path / "out", *known)
         assert done.returncode == 0, done.stderr
         made, wanted = (
             Image.open(tmp_path / "out" / f"{name}.png"),
-            colour(model, gray, seed=5, options=PhotoOptions(steps=steps)),
+            colour(model, gray, seed=5, options=PhotoOptions(steps=steps, sampler=sampler)),
         )
         apart = np.abs(np.asarray(made).astype(int) - wanted).max(axis=2)
         assert np.ptp(wanted.astype(int), axis=2).mean() > 1
@@ -77,7 +79,7 @@ def test_it_takes_folders_and_options_and_says_what_it_does_not_know(exported: P
     assert "checksum" in coloured(damaged, tmp_path / "album").stderr
     about = json.loads((damaged / "colorizer.json").read_text())
     (damaged / "colorizer.json").write_text(json.dumps({**about, "version": 1}))
-    assert "tinct-onnx 3" in coloured(damaged, tmp_path / "album").stderr
+    assert "tinct-onnx 4" in coloured(damaged, tmp_path / "album").stderr
 
 
 @pytest.mark.slow

@@ -14,10 +14,10 @@ from tinct.cli.evaluate_generation import generation_options
 from tinct.cli.kinds import Kind, batch_size, kind_of
 from tinct.cli.measuring import measuring_options
 from tinct.devices import chosen_device
-from tinct.diffusion import SAMPLERS, SPACINGS, evaluations, own_spacing
+from tinct.diffusion import SAMPLERS, SPACINGS, evaluations
 from tinct.errors import ConfigError
 from tinct.evaluation.walks import Walk
-from tinct.families import Colorizer, PictureGenerator, sampling_options
+from tinct.families import Colorizer, Diffusing, PictureGenerator
 
 _ALWAYS = {"name", "samplers", "spacings", "counts", "reference", "feature_weights", "batch_size", "out", "device"}
 KINDS = (
@@ -110,7 +110,7 @@ def planned(
     model: Colorizer | PictureGenerator, samplers: str | None, spacings: str | None, counts: str, reference: str
 ) -> list[Walk]:
     """The walks that are asked for, the reference first; ConfigError for what can't be walked."""
-    if "sampler" not in sampling_options(model):
+    if not isinstance(model, Diffusing):
         raise ConfigError(f"the model '{model.name}' does its work in one pass: it has no sampler")
     some = [_known(SAMPLERS, each) for each in _parts(samplers)] or list(SAMPLERS)
     spaced = [_known(SPACINGS, each) for each in _parts(spacings)]
@@ -124,7 +124,7 @@ def planned(
         walks += [
             _walk(name, spacing, _most_steps(name, int(count)))
             for name in some
-            for spacing in spaced or [own_spacing(name) or model.options.spacing]
+            for spacing in spaced or [model.way(sampler=name)[2]]
         ]
     too_long = [walk for walk in walks if walk.steps > model.options.timesteps]
     if too_long:

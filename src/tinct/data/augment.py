@@ -31,9 +31,21 @@ def flip(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
 @AUGMENTATIONS.add("crop")
 def crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
     """Mirrored every other time; every other time a part of 60 to 100% of the area, its sides stretched by 0.8 to 1.25."""
+    return _part(rgb, generators, share=0.5, least=0.6)
+
+
+@AUGMENTATIONS.add("resized-crop")
+def resized_crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
+    """Mirrored every other time; always a part of 35 to 100% of the area, its sides stretched by 0.8 to 1.25."""
+    return _part(rgb, generators, share=1.0, least=0.35)
+
+
+def _part(rgb: Tensor, generators: Sequence[Generator], share: float, least: float) -> Tensor:
     mirror, cropped, area, stretch, left, top = rand(generators, 6).unbind(1)
-    scale = torch.where(cropped < 0.5, (0.6 + 0.4 * area).sqrt(), 1.0)
-    ratio = torch.where(cropped < 0.5, 1.25 ** (stretch - 0.5), 1.0)  # of width to height: at most 1.25^+-0.5 per side
+    scale = torch.where(cropped < share, (least + (1 - least) * area).sqrt(), 1.0)
+    ratio = torch.where(
+        cropped < share, 1.25 ** (stretch - 0.5), 1.0
+    )  # of width to height: at most 1.25^+-0.5 per side
     width, height = (scale * ratio).clamp(max=1), (scale / ratio).clamp(max=1)
     sign = torch.where(mirror < 0.5, -1.0, 1.0)
     zero = torch.zeros_like(width)

@@ -25,6 +25,7 @@ from tinct.families.diffusion import (
     DiffusionOptions,
     SplitOptions,
     repeated,
+    shown_labels,
 )
 from tinct.families.judging import AdversarialOptions, Judged, Judges, PerceptualOptions
 from tinct.families.jumps import Teacher
@@ -121,14 +122,6 @@ def gap_in(losses: Weighting, stage: int) -> float:
     return losses.consistency_gap * 0.25 ** (stage - 1)
 
 
-def shown_labels(model: DiffusionModel, batch: Batch) -> Tensor:
-    """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
-    if not model.options.classes:
-        return batch.labels
-    hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
-    return batch.labels.masked_fill(hidden, -1)
-
-
 def squared_error(model: DiffusionModel, losses: Weighting, of: Drawn) -> Tensor:
     """Of the prediction, its noise levels weighted (Ho et al. 2020, eq. 14)."""
     weight = WEIGHTINGS[losses.weighting](of.level, model.target, losses.snr_gamma)
@@ -164,11 +157,11 @@ class Denoising(Judged):
         if self.tuned:
             model.network.keep_encoder()
         self.guess = nn.Linear(width, categories) if weighted and not self.tuned else None  # only training needs it
-        self.teacher = Teacher(model) if losses.endpoint else None
+        self.teacher = Teacher(model, losses.endpoint)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Losses "mse" (1 = nothing learned, with unit-variance targets), "perceptual" and "adversarial" where they count,
-        "mean" with a mean head, "category" if weighted.
+        "endpoint" with a teacher; unless only that or the consistency is taught, "mean" with a mean head, "category" if weighted.
         """
         model, options = self.model, self.model.options
         x_0 = model.encode(batch.rgb)
@@ -178,8 +171,7 @@ class Denoising(Judged):
         if self.judging:
             losses |= self.judged(self._estimate(at), x_0, luma(batch.rgb).float(), trust(at.level))
         mean = model.network.mean(features)
-        if self.teacher is not None:
-            losses["endpoint"] = self.losses.endpoint * self._jump_error(self.teacher, batch, x_0, features)
+        losses |= self.teacher.losses(model, batch, x_0, features)
         if mean is not None and not self.tuned:
             losses["mean"] = options.mean_weight * F.mse_loss(mean, x_0)
         if self.guess is not None:
@@ -187,17 +179,9 @@ class Denoising(Judged):
             losses["category"] = options.category_weight * F.cross_entropy(scores, batch.labels, label_smoothing=0.1)
         return losses
 
-    def _jump_error(self, teacher: Teacher, batch: Batch, x_0: Tensor, features: Features) -> Tensor:
-        labels = shown_labels(self.model, batch)
-        teacher.follow(self.model)
-        with torch.no_grad():
-            mean = self.model.expected(features, labels)
-        start = torch.zeros_like(x_0) if mean is None else mean
-        return teacher.error(self.model, batch, start, features, labels)
-
     def stages(self) -> list[nn.Module]:
         """See Objective."""
-        return self.teacher.model.stages() if self.teacher is not None else []
+        return self.teacher.stages()
 
     def _estimate(self, at: Drawn) -> Tensor:
         """The x_0 that the prediction stands for."""

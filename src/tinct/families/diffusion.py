@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -29,9 +30,9 @@ from tinct.diffusion import (
     sampler_options,
 )
 from tinct.diffusion.guidance import Guide, coarse, in_turn
-from tinct.diffusion.noise import randn
+from tinct.diffusion.noise import rand, randn
 from tinct.errors import ConfigError
-from tinct.families.base import Colorizer, Model, samples_of_each, unit_gray
+from tinct.families.base import Batch, Colorizer, Model, samples_of_each, unit_gray
 from tinct.families.hinting import hint_guide
 from tinct.families.referring import reference_guide
 from tinct.nets import DENOISERS
@@ -98,6 +99,14 @@ def repeated(features: Features, count: int) -> Features:
     return tuple(feature.repeat_interleave(count, dim=0) for feature in features) if count > 1 else features
 
 
+def shown_labels(model: DiffusionModel, batch: Batch) -> Tensor:
+    """The labels (B,), where the model takes them a tenth as -1, so that it also knows how to do without."""
+    if not model.options.classes:
+        return batch.labels
+    hidden = rand(batch.generators, 1).flatten().to(batch.labels.device) < 0.1  # Ho and Salimans 2022, 2207.12598
+    return batch.labels.masked_fill(hidden, -1)
+
+
 class DiffusionModel(Model):
     """A denoiser on a schedule, and the walk from noise down a ladder of its levels."""
 
@@ -149,9 +158,8 @@ class DiffusionModel(Model):
         from the prediction without the labels g times as far as the one with them (Ho and Salimans 2022, 2207.12598, eq. 6,
         with g = 1 + w). `guide` corrects the mean and every x_0 that the network gives. `with_start`: see Diffusing.
         """
-        _, name, _ = self.way(steps, sampler)
-        options = sampler_options(name, {"eta": eta})
-        levels = self.levels(steps, sampler, spacing)
+        steps, name, spacing = self.way(steps, sampler, spacing)
+        options, levels = sampler_options(name, {"eta": eta}), ladder(self.schedule, spacing, steps)
 
         def fresh(like: Tensor) -> Tensor:
             return temperature * randn(generators, *like.shape[1:]).to(like)
@@ -171,6 +179,10 @@ class DiffusionModel(Model):
         start = levels[0].alpha * mean + levels[0].sigma * fresh(mean)
         walked = SAMPLERS[name](denoise, start, levels, randn=fresh, **options)
         return chain([Step(0, len(levels) - 1, start, mean)], walked) if with_start else walked
+
+    def start(self, x_0: Tensor, features: Features, labels: Tensor | None) -> Tensor:
+        """What a walk to something like x_0 (B, C, h, w) begins around: gray in the middle of its range, if nothing is known."""
+        return torch.zeros_like(x_0)
 
     def stages(self) -> list[nn.Module]:
         """See Model."""
@@ -244,6 +256,11 @@ class DiffusionColorizer(DiffusionModel, Colorizer):
             )
         neutral = self.encode(gray.expand(-1, 3, -1, -1))
         return neutral + strength * (mean - neutral)
+
+    def start(self, x_0: Tensor, features: Features, labels: Tensor | None) -> Tensor:
+        """See DiffusionModel: around the mean colour, where there is a head for it."""
+        mean = self.expected(features, labels)
+        return super().start(x_0, features, labels) if mean is None else mean
 
     def mean(self, gray: Tensor) -> Tensor | None:
         """See Colorizer: where the walk starts."""

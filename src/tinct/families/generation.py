@@ -17,7 +17,7 @@ from tinct.config import option
 from tinct.diffusion import SAMPLERS, Step
 from tinct.errors import ConfigError
 from tinct.families.base import CHANNELS, FAMILIES, Batch, Comparing, Losses, Objective, PictureGenerator, unit_pictures
-from tinct.families.denoising import Weighting, check_classes, drawn, gap_in, shown_labels, squared_error
+from tinct.families.denoising import Weighting, check_classes, drawn, gap_in, squared_error
 from tinct.families.diffusion import DiffusionModel, WalkOptions
 from tinct.families.jumps import Teacher
 
@@ -100,25 +100,17 @@ class PictureDenoising(Objective):
         super().__init__()
         check_classes(model, categories)
         self.model, self.losses = model, losses
-        self.teacher = Teacher(model) if losses.endpoint else None
+        self.teacher = Teacher(model, losses.endpoint)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Loss "mse", and "endpoint" if it is weighted."""
         x_0 = self.model.encode(batch.rgb)
-        losses = {"mse": squared_error(self.model, self.losses, drawn(self.model, batch, x_0, (), self._gap()))}
-        if self.teacher is not None:
-            self.teacher.follow(self.model)
-            labels = shown_labels(self.model, batch)
-            error = self.teacher.error(self.model, batch, torch.zeros_like(x_0), (), labels)
-            losses["endpoint"] = self.losses.endpoint * error
-        return losses
-
-    def _gap(self) -> float:
-        return gap_in(self.losses, self.stage)
+        at = drawn(self.model, batch, x_0, (), gap_in(self.losses, self.stage))
+        return {"mse": squared_error(self.model, self.losses, at), **self.teacher.losses(self.model, batch, x_0, ())}
 
     def stages(self) -> list[nn.Module]:
         """See Objective."""
-        return self.teacher.model.stages() if self.teacher is not None else []
+        return self.teacher.stages()
 
 
 class GenerationFamily:

@@ -17,6 +17,8 @@ from tinct.level import Level
 from tinct.nets.base import DENOISERS, Denoiser, Features
 from tinct.nets.blocks import Attention, PixelNorm, ResBlock
 
+ANGLES = 64  # sines and cosines that a level is shown as
+
 
 @dataclass(frozen=True)
 class SplitOptions:
@@ -28,6 +30,7 @@ class SplitOptions:
     denoiser: tuple[int, ...] = option((64, 128), "widths of the denoiser at 1/4 and 1/8 of the photograph", low=8)
     deep_blocks: int = option(4, "residual blocks of the encoder at 1/8", low=1)
     dropout: float = option(0.0, "dropout in the encoder at 1/8", low=0.0, high=0.9)
+    mean_path: bool = option(False, "the mean of x_t goes to that of the prediction by a way of its own")
     jumps: bool = option(False, "can also be asked for the end of a walk, for samplers of few steps")
 
 
@@ -64,23 +67,17 @@ class _Encoder(nn.Module):
 
 
 class _LevelEmbedding(nn.Module):
-    """(ln s, mean of x_t, jump) -> (B, E). The mean gets a path of its own: at s = 20 it is a 0.03 of the noise of a pixel."""
+    """(angles of ln s, mean of x_t, jump) -> (B, E). At s = 20 the mean is hardly seen in any single pixel."""
 
     def __init__(self, channels: int, size: int, jumps: bool) -> None:
         super().__init__()
-        self.frequencies: Tensor
-        self.register_buffer("frequencies", torch.logspace(-2, 4, 32, base=2.0), persistent=False)
-        self.level = nn.Linear(64, size)
+        self.level = nn.Linear(ANGLES, size)
         self.average = nn.Linear(channels, size)
         self.out = nn.Linear(size, size)
         self.jump = nn.Parameter(torch.zeros(2, size)) if jumps else None
 
-    def forward(self, x_t: Tensor, log_ratio: Tensor, jump: Tensor) -> Tensor:
-        angles = log_ratio[:, None] / 4 * self.frequencies
-        level = self.level(torch.cat([angles.sin(), angles.cos()], dim=1))
-        area = x_t.shape[-1] * x_t.shape[-2]
-        average = x_t.mean(dim=(2, 3)) * area**0.5  # unit noise whatever the size of the picture
-        hidden = level + self.average(average)
+    def forward(self, angles: Tensor, mean: Tensor, area: int, jump: Tensor) -> Tensor:
+        hidden = self.level(angles) + self.average(mean * area**0.5)  # unit noise whatever the size of the picture
         if self.jump is not None:
             hidden = hidden + jump * self.jump[0]
         embedding: Tensor = self.out(F.silu(hidden))
@@ -89,14 +86,34 @@ class _LevelEmbedding(nn.Module):
         return F.silu(embedding)
 
 
+class _MeanColour(nn.Module):
+    """What the mean of x_t (B, C) says of that of the prediction, by a linear map of each level: deeper layers overlook it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Linear(ANGLES, channels * channels)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.gain.bias)
+
+    def forward(self, angles: Tensor, mean: Tensor, area: int, ratio: Tensor) -> Tensor:
+        squared = ratio.square()[:, None]
+        unit = mean * torch.sqrt(
+            (1 + squared) / (0.5 + squared / area)
+        )  # of x_t / alpha, half a mean's variance is colour
+        gain: Tensor = self.gain(angles).view(-1, mean.shape[1], mean.shape[1])
+        return (gain * unit[:, None]).sum(dim=-1)
+
+
 class _Decoder(nn.Module):
     """The denoiser's network: x_t (B, C, h, w) on the chroma grid, with the encoder's features."""
 
-    def __init__(self, widths: tuple[int, ...], encoder: tuple[int, ...], channels: int, jumps: bool) -> None:
+    def __init__(self, options: SplitOptions, channels: int) -> None:
         super().__init__()
-        outer, inner = widths
+        (outer, inner), encoder = options.denoiser, options.encoder
         size = 2 * inner
-        self.embedding = _LevelEmbedding(channels, size, jumps)
+        self.frequencies: Tensor
+        self.register_buffer("frequencies", torch.logspace(-2, 4, ANGLES // 2, base=2.0), persistent=False)
+        self.embedding = _LevelEmbedding(channels, size, options.jumps)
         self.from_features = nn.ModuleList([
             nn.Conv2d(encoder[0], 24, 1), nn.Conv2d(encoder[1], outer, 1), nn.Conv2d(encoder[2], inner, 1)
         ])  # fmt: skip
@@ -114,11 +131,13 @@ class _Decoder(nn.Module):
         self.average = nn.Linear(size, channels)
         nn.init.zeros_(self.average.weight)
         nn.init.zeros_(self.average.bias)
+        self.mean_colour = _MeanColour(channels) if options.mean_path else None
 
-    def forward(
-        self, x_t: Tensor, log_ratio: Tensor, jump: Tensor, fine: Tensor, middle: Tensor, deep: Tensor
-    ) -> Tensor:
-        embedding = self.embedding(x_t, log_ratio, jump)
+    def forward(self, x_t: Tensor, ratio: Tensor, jump: Tensor, fine: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
+        phase = torch.log(ratio)[:, None] / 4 * self.frequencies
+        angles = torch.cat([phase.sin(), phase.cos()], dim=1)
+        mean, area = x_t.mean(dim=(2, 3)), x_t.shape[-1] * x_t.shape[-2]
+        embedding = self.embedding(angles, mean, area, jump)
         grid, outer, inner = (layer(part) for layer, part in zip(self.from_features, (fine, middle, deep), strict=True))
         outer = self.outer_in(self.stem(F.pixel_unshuffle(x_t, 2)) + outer, embedding)  # (B, outer, h/2, w/2)
         inner = self.inner[0](self.down(outer) + inner, embedding)  # (B, inner, h/4, w/4)
@@ -126,7 +145,10 @@ class _Decoder(nn.Module):
         inner = self.inner[2](inner, embedding)
         outer = self.outer_out(outer + F.interpolate(self.up(inner), scale_factor=2.0), embedding)
         details = torch.cat([F.pixel_shuffle(self.to_grid(outer), 2), grid, x_t.to(grid.dtype)], dim=1)
-        prediction: Tensor = self.last(details).float() + self.average(embedding).float()[:, :, None, None]
+        average = self.average(embedding).float()
+        if self.mean_colour is not None:
+            average = average + self.mean_colour(angles, mean, area, ratio).float()
+        prediction: Tensor = self.last(details).float() + average[:, :, None, None]
         return prediction
 
 
@@ -142,7 +164,7 @@ class Split(Denoiser):
         super().__init__()
         _check(options, classes, given)
         self.encoder = _Encoder(options.encoder, options.deep_blocks, options.dropout, channels)
-        self.decoder = _Decoder(options.denoiser, options.encoder, channels, options.jumps)
+        self.decoder = _Decoder(options, channels)
         self.summary_width, self.jumps = options.encoder[-1], options.jumps
 
     def encode(self, gray: Tensor) -> Features:
@@ -164,8 +186,7 @@ class Split(Denoiser):
         return features[2].float().mean(dim=(2, 3))
 
     def forward(self, x_t: Tensor, level: Level, features: Features, labels: Tensor | None = None) -> Tensor:
-        log_ratio = torch.log(level.ratio).flatten()
-        prediction: Tensor = self.decoder(x_t, log_ratio, level.asked(), *features[:3])
+        prediction: Tensor = self.decoder(x_t, level.ratio.flatten(), level.asked(), *features[:3])
         return prediction
 
     def stages(self) -> list[nn.Module]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tinct import __version__
 from tinct.color import ColorSpace
+from tinct.diffusion import SAMPLERS, ladder, own_spacing
 from tinct.errors import ConfigError
 from tinct.families import COARSE_CELLS, FEW, HARDLY_SEEN, Colorizer, Diffusing, Model
 from tinct.level import Level
@@ -18,25 +19,8 @@ from tinct.photo.colouring import LONGEST
 from tinct.photo.prints import numbers
 from tinct.runtimes.graphs import Graph
 
-NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 3
-COUNTS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    8,
-    10,
-    12,
-    16,
-    20,
-    25,
-    30,
-    40,
-    50,
-    100,
-)  # of steps whose levels are listed, with the default
+NAME, FORMAT, VERSION = "colorizer.json", "tinct-onnx", 4
+COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 100)  # steps whose levels are listed, with the default
 
 
 def network_of(model: Model) -> tuple[Colorizer, Denoiser]:
@@ -81,11 +65,16 @@ def _walk(model: Colorizer, network: Denoiser) -> dict[str, Any]:
     assert isinstance(model, Diffusing)
     options, schedule = model.options, model.schedule
     counts = sorted({options.steps, *(count for count in COUNTS if count <= len(schedule))})
-    ladders = {str(count): [_numbers(level) for level in model.levels(count)] for count in counts}
+    spacings = {sampler: spacing for sampler in SAMPLERS if (spacing := own_spacing(sampler))}
+    ladders = {
+        spacing: {str(count): [_numbers(level) for level in ladder(schedule, spacing, count)] for count in counts}
+        for spacing in {options.spacing, *spacings.values()}
+    }
     return {
         "target": options.target,
         "sampler": options.sampler,
         "spacing": options.spacing,
+        "spacings": spacings,
         "steps": options.steps,
         "jumps": FEW if network.jumps else 0,
         "draws": model.draws,
