@@ -17,6 +17,7 @@ BENCHMARKS = (
     "threads",
     "onnx",
     "unet_step",
+    "unet_loss",
     "training_loop",
     "metrics",
     "evaluate_photo",

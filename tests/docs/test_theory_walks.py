@@ -204,21 +204,20 @@ def tiny(*, jumps: bool = False) -> tuple[torch.nn.Module, Tensor, tuple[Tensor,
 )
 def test_the_end_of_a_walk_is_asked():
     model, x_0, features = tiny(jumps=True)
-    teacher = Teacher(model)
-    teacher.follow(model)
+    teacher = Teacher(model, weight=2.0)
     walked, jumped = [], []
     teacher.model.network.register_forward_hook(lambda module, given, result: walked.append((*given[:2], result)))
     model.network.register_forward_hook(lambda module, given, result: jumped.append((*given[:2], result)))
     batch = Batch(torch.zeros(1, 3, 16, 16, dtype=torch.uint8), torch.tensor([-1]), generators_for([3]))
-    error = teacher.error(model, batch, torch.zeros_like(x_0), features, torch.tensor([-1]))
+    error = teacher.losses(model, batch, x_0, features)["endpoint"]
     x_t, level, v = walked[-1]  # the last step of a walk gives its end
     end = (level.alpha * x_t - level.sigma * v).clamp(-model.limit, model.limit)
     each = []
-    for x_t, level, v in jumped:
+    for x_t, level, v in jumped[1:]:  # the first makes the mean that the walk begins around
         assert level.jump == 1
         eps = (x_t - level.alpha * end) / level.sigma
         each.append((v - (level.alpha * eps - level.sigma * end)).square().mean())
-    assert_close(error, torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
+    assert_close(error, 2 * torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
 
 
 @formula(r"s_{lower} = s (1 - \delta n(s)), \quad n(s) = 1 + \frac{8}{1 + e^{s / 12}}")

@@ -89,6 +89,7 @@ def test_the_teacher_is_the_model_as_it_was_also_after_a_resume():
     for one in (player, again):
         assert_close(one.teacher.model.state_dict(), start, rtol=0, atol=0)
         assert not any(parameter.requires_grad for parameter in one.teacher.model.parameters())
+        assert not any(module.training for module in one.train().teacher.model.modules())
 
 
 @pytest.mark.parametrize(("name", "network"), [("splitdpm", SPLIT), ("unetddpm", UNET)])

@@ -98,6 +98,19 @@ def test_a_picture_does_not_depend_on_its_batch():
     assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
+def test_an_encoder_that_is_kept_neither_learns_nor_drops_out():
+    network = Split(replace(SMALL, dropout=0.5), 2, 0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    gray = torch.randn(1, 1, 16, 16)
+    features, again = network.encode(gray), network.encode(gray)
+    assert not torch.allclose(features[2], again[2])
+    network.keep_encoder()
+    assert torch.equal(network.train().encode(gray)[2], network.encode(gray)[2])
+    assert not any(parameter.requires_grad for parameter in network.encoder.parameters())
+    assert all(parameter.requires_grad for parameter in network.decoder.parameters())
+
+
 def test_the_stages_are_encoder_and_denoiser():
     network = built()
     parts = [{id(parameter) for parameter in stage.parameters()} for stage in network.stages()]

@@ -46,6 +46,13 @@ class Teacher(nn.Module):
             self.began.fill_(True)
         return {"endpoint": self.weight * self._error(self.model, model, batch, x_0, features)}
 
+    def train(self, mode: bool = True) -> Teacher:
+        """The teacher itself does not learn: its walks are as sampling makes them."""
+        super().train(mode)
+        if self.model is not None:
+            self.model.eval()
+        return self
+
     def stages(self) -> list[nn.Module]:
         """See Model: the teacher's."""
         return [] if self.model is None else self.model.stages()

@@ -40,7 +40,7 @@ class Denoiser(nn.Module):
         return F.avg_pool2d(features[0], self.reduction) / 0.15
 
     def keep_encoder(self) -> None:
-        """What `encode` runs learns no more: for tuning of the denoiser alone. Nothing, without an encoder."""
+        """What `encode` runs learns no more and has no dropout, to tune the denoiser alone. Nothing without an encoder."""
 
     def summary(self, features: Features) -> Tensor:
         """What the encoder knows of the picture as a whole, (B, summary_width)."""

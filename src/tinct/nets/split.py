@@ -181,6 +181,9 @@ class Split(Denoiser):
 
     def keep_encoder(self) -> None:
         self.encoder.requires_grad_(False)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
 
     def summary(self, features: Features) -> Tensor:
         return features[2].float().mean(dim=(2, 3))
