@@ -24,6 +24,7 @@ BENCHMARKS = (
     "output_rules",
     "few_steps",
     "uncertainty",
+    "old_photographs",
     "hints",
     "reference",
     "digits",

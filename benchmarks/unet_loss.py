@@ -11,6 +11,7 @@ standard error of the difference.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -37,6 +38,7 @@ def main() -> int:
         arguments.add_argument(f"--{name}", type=kind, default=usual)
     arguments.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
     options = parsed(arguments)
+    warnings.filterwarnings("ignore", module="torch._dynamo")  # of what the reference has that can't be traced
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -74,7 +76,7 @@ def train(network: nn.Module, batches: list[Tensor], rate: float, seed: int) -> 
     """One step per batch; prints the mean loss of each fourth of them."""
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), rate, fused=True)
-    forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(network)  # type: ignore[assignment]
+    forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(network)
     generator, losses = torch.Generator().manual_seed(seed), []
     for rgb in batches:
         t = torch.randint(0, T, (len(rgb),), generator=generator)

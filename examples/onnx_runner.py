@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 
 Array = npt.NDArray[Any]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"}
-ORDERS = {"consistency": 0, "ddim": 1, "dpm++2m": 2}  # samplers: how many estimates a step looks along; 0 = it jumps
+ORDERS = {"consistency": 0, "ddim": 1, "dpm++2m": 2, "jump": 2}  # samplers: how many estimates a step looks along
 
 
 def main() -> None:
@@ -63,13 +63,13 @@ class Colorizer:
         self.encoder, self.denoiser = (self._session(folder, about["files"][part]) for part in ("encoder", "denoiser"))
         self.about, self.picture, self.walk, self.options = about, about["picture"], about["walk"], options
         steps = options.steps or self.walk["steps"]
-        usual = "consistency" if steps <= self.walk["jumps"] else self.walk["sampler"]
+        usual = "jump" if steps <= self.walk["jumps"] else self.walk["sampler"]
         if (sampler := options.sampler or usual) not in ORDERS:
             sys.exit(f"sampler {sampler}: this runner knows --sampler {' or '.join(ORDERS)}")
         ladders = self.walk["ladders"][self.walk["spacings"].get(sampler, self.walk["spacing"])]
         if str(steps) not in ladders:
             sys.exit(f"--steps {steps}: there are ladders of {', '.join(ladders)} steps")
-        self.ladder, self.order = ladders[str(steps)], ORDERS[sampler]
+        self.ladder, self.sampler, self.order = ladders[str(steps)], sampler, ORDERS[sampler]
 
     def _session(self, folder: Path, file: dict[str, Any]) -> Any:
         data = (folder / file["file"]).read_bytes()
@@ -125,7 +125,8 @@ class Colorizer:
             drawn = np.load(self.options.noise)[:, None]
         x, before, last = self.ladder[0][1] * start + self.ladder[0][2] * drawn[0], None, 0.0
         for step, (level, (_, alpha, sigma)) in enumerate(pairwise(self.ladder), 1):
-            x_0 = guided(denoised(x, level, jump=int(self.order == 0)))
+            jump = self.sampler == "consistency" or (self.sampler == "jump" and sigma == 0)
+            x_0 = guided(denoised(x, level, int(jump)))
             if sigma > 0 and self.order == 0:  # to the end at once, and noise anew
                 x = alpha * x_0 + sigma * drawn[step]
             elif sigma > 0:  # DPM-Solver++ 2M, or with the last estimate alone DDIM

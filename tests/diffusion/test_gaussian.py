@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from tinct.diffusion import CLEAN, SAMPLERS, SCHEDULES, SPACINGS, Level, Schedule, ladder
 
-ORDERS = {"ddim": 1, "heun": 2, "dpm++2m": 2, "dpm++3m": 3, "unipc": 3, "ipndm": 4}  # of those without noise
+ORDERS = {"ddim": 1, "heun": 2, "dpm++2m": 2, "dpm++3m": 3, "unipc": 3, "ipndm": 4, "jump": 2}  # of those without noise
 NOISY = ["ddpm", "ddpm-large"]
 JUMPING = "consistency"  # goes to x_0 at once: asks a denoiser for the end of the path, not for the mean
 MU = torch.tensor([0.3, -0.5, 0.0, 1.0], dtype=torch.float64)

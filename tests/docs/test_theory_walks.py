@@ -183,16 +183,17 @@ def test_spacings(steps):
         "karras": (80 ** (1 / 7) + i / (steps - 1) * (0.1 ** (1 / 7) - 80 ** (1 / 7))) ** 7,
         "logsnr": 80 * (0.03 / 80) ** (i / (steps - 1)),
         "geometric": 80 / min(8, 800 ** (1 / (steps - 1))) ** i,
+        "halving": 80 / min(2, 800 ** (1 / (steps - 1))) ** i,
     }
     for name, ratios in wanted.items():
         np.testing.assert_allclose([at.ratio for at in SPACINGS[name](schedule, steps)], ratios, rtol=1e-9)
 
 
-def tiny(*, jumps: bool = False) -> tuple[torch.nn.Module, Tensor, tuple[Tensor, ...]]:
+def tiny(**network: bool) -> tuple[torch.nn.Module, Tensor, tuple[Tensor, ...]]:
     """A split network with weights that are not zero, colours for it, and the features of their gray."""
     torch.manual_seed(0)
-    network = {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 1, "jumps": jumps}
-    model = FAMILIES["splitdpm"].build(from_dict(FAMILIES["splitdpm"].Options, {"size": 16, "network": network}))
+    small = {"encoder": [8, 8, 16], "denoiser": [8, 16], "deep_blocks": 1, **network}
+    model = FAMILIES["splitdpm"].build(from_dict(FAMILIES["splitdpm"].Options, {"size": 16, "network": small}))
     for parameter in model.parameters():
         parameter.data.add_(0.05 * torch.randn(parameter.shape))
     return model, torch.randn(1, 2, 8, 8), model.network.encode(torch.rand(1, 1, 16, 16))
@@ -218,6 +219,20 @@ def test_the_end_of_a_walk_is_asked():
         eps = (x_t - level.alpha * end) / level.sigma
         each.append((v - (level.alpha * eps - level.sigma * end)).square().mean())
     assert_close(error, 2 * torch.stack(each).mean(), rtol=1e-4, atol=1e-5)
+
+
+@formula(r"v + A(s) \bar x \sqrt{\frac{1 + s^2}{1/2 + s^2 / (h w)}}")
+def test_the_mean_goes_by_a_way_of_its_own():
+    model, x_t, features = tiny(mean_path=True)
+    level = model.schedule.at_ratio(3.0).batched(x_t)
+    path, seen = model.network.decoder.mean_colour, []
+    path.gain.register_forward_hook(lambda module, given, result: seen.append(result.view(2, 2)))
+    v = model.network(x_t, level, features)
+    torch.nn.init.zeros_(path.gain.weight), torch.nn.init.zeros_(path.gain.bias)
+    without = model.network(x_t, level, features)
+    added = seen[0] @ x_t.mean(dim=(2, 3))[0] * ((1 + 3**2) / (1 / 2 + 3**2 / (8 * 8))) ** 0.5
+    assert_close(v - without, added.view(1, 2, 1, 1).expand_as(v), rtol=1e-4, atol=1e-5)
+    assert added.abs().min() > 1e-3
 
 
 @formula(r"s_{lower} = s (1 - \delta n(s)), \quad n(s) = 1 + \frac{8}{1 + e^{s / 12}}")

@@ -101,13 +101,13 @@ def test_a_network_that_does_not_jump_is_refused(name, network):
 def test_few_steps_of_a_network_that_jumps_are_jumps():
     """Unless another sampler is asked for; their levels are those of that sampler."""
     model, other = built("splitdpm", JUMPING), built("splitdpm", SPLIT)
-    assert [model.way(steps)[1:] for steps in (1, 4)] == [("consistency", "geometric")] * 2
+    assert [model.way(steps)[1:] for steps in (1, 4)] == [("jump", "halving")] * 2
     assert model.way(5) == (5, "dpm++2m", "karras")
     assert model.way() == (8, "dpm++2m", "karras")
     assert model.way(2, "ddim") == other.way(2, "ddim") == (2, "ddim", "karras")
-    assert [round(level.ratio, 3) for level in model.levels(2)] == [80, 10, 0]
+    assert [round(level.ratio, 3) for level in model.levels(2)] == [80, 40, 0]
     assert model.levels(2, sampler="dpm++2m") == other.levels(2)
-    assert torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="consistency", spacing="geometric"))
+    assert torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="jump", spacing="halving"))
     assert not torch.equal(ends(model, steps=2), ends(model, steps=2, sampler="dpm++2m"))
 
 

@@ -85,7 +85,7 @@ def test_the_json_says_what_a_runner_needs(both: tuple[Any, Any], exported: Path
     walk = about["walk"]
     assert (walk["sampler"], walk["spacing"], walk["steps"], walk["target"]) == ("dpm++2m", "karras", 8, "v")
     for steps in (1, 4, 8, 20):
-        for sampler in ("dpm++2m", "ddim", "consistency"):
+        for sampler in ("dpm++2m", "ddim", "consistency", "jump"):
             ladder = walk["ladders"][walk["spacings"].get(sampler, "karras")][str(steps)]
             assert ladder == [[one.t, one.alpha, one.sigma] for one in model.levels(steps, sampler)]
     assert about["picture"]["size"] == 32

@@ -153,13 +153,21 @@ def logsnr(schedule: Schedule, steps: int, *, low: float = 0.03, high: float = 8
 
 
 @SPACINGS.add("geometric")
-def geometric(
-    schedule: Schedule, steps: int, *, high: float = 80.0, factor: float = 8.0, low: float = 0.1
-) -> tuple[Level, ...]:
-    """s from `high` on, each the same factor below the one before: `factor`, or less where the last would come below `low`.
+def geometric(schedule: Schedule, steps: int) -> tuple[Level, ...]:
+    """s from 80 on, each an eighth of the one before, or more of it where the last would come below 0.1.
 
     For samplers whose every step goes all the way to x_0: one step is at 80, two are at 80 and 10, four at 80, 10, 1.25 and 0.16.
     """
+    return _falling(schedule, steps, 8.0)
+
+
+@SPACINGS.add("halving")
+def halving(schedule: Schedule, steps: int) -> tuple[Level, ...]:
+    """s from 80 on, each half of the one before, for samplers whose last step goes all the way: four are at 80, 40, 20 and 10."""
+    return _falling(schedule, steps, 2.0)
+
+
+def _falling(schedule: Schedule, steps: int, factor: float, high: float = 80.0, low: float = 0.1) -> tuple[Level, ...]:
     high = _within(schedule, high)
     factor = min(factor, (high / _within(schedule, low)) ** (1 / max(steps - 1, 1)))
     return tuple(schedule.at_ratio(high / factor**index) for index in range(steps))

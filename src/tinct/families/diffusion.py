@@ -126,7 +126,7 @@ class DiffusionModel(Model):
         """See Diffusing: few steps of a network that jumps are by default jumps, spaced as these are."""
         steps = self.options.steps if steps is None else steps
         jumps = self.network.jumps and steps <= FEW
-        sampler = sampler or ("consistency" if jumps else self.options.sampler)
+        sampler = sampler or ("jump" if jumps else self.options.sampler)
         return steps, sampler, spacing or own_spacing(sampler) or self.options.spacing
 
     def levels(
