@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.unet_step import T, networks
+from benchmarks.unet_step import T, makers
 from benchmarks.validation import parsed, parser, validation, verdict
-from tinct.color import luma
+from tinct.color import SPACES, luma
 from tinct.data.listing import pictures_in
 from tinct.diffusion import Schedule, diffuse
+from tinct.families.base import unit_gray
 from tinct.images import read_rgb
 
 TRAINING = "tiny-imagenet-200/train"
@@ -48,7 +49,8 @@ def main() -> int:
     pictures = [read_rgb(files[index].read(), name=files[index].name) for index in chosen]
     held_out = batched([*validation(options.data)], options.batch)
     found = {}
-    for name, network in networks().items():
+    for name, make in makers().items():
+        network = make()
         print(f"{name}: ", end="", flush=True)
         train(network, batched(pictures, options.batch), options.rate, options.seed)
         found[name] = measured(network, held_out)
@@ -66,9 +68,9 @@ def batched(pictures: list[Any], size: int) -> list[Tensor]:
 
 def noised(rgb: Tensor, t: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """What a network is shown, x_t and the gray (B, 4, H, W), and the noise that it shall guess."""
-    x_0 = rgb.float() / 127.5 - 1
+    x_0 = SPACES["rgb"].encode(rgb.float())
     eps = torch.randn(x_0.shape, generator=generator)
-    shown = torch.cat([diffuse(x_0, eps, SCHEDULE.levels(t)), luma(rgb).float() / 127.5 - 1], dim=1)
+    shown = torch.cat([diffuse(x_0, eps, SCHEDULE.levels(t)), unit_gray(luma(rgb).float())], dim=1)
     return shown.to(memory_format=torch.channels_last), eps
 
 

@@ -79,9 +79,9 @@ class Theirs(nn.Module):
         return prediction
 
 
-def networks(dropout: float = 0.0) -> dict[str, nn.Module]:
-    """Those that are compared."""
-    return {"tinct": Ours(patches(), dropout), "diffusers": Theirs(dropout)}
+def makers(dropout: float = 0.0) -> dict[str, Callable[[], nn.Module]]:
+    """What makes the two that are compared."""
+    return {"tinct": lambda: Ours(patches(), dropout), "diffusers": lambda: Theirs(dropout)}
 
 
 def operations(network: nn.Module) -> float:
@@ -149,9 +149,8 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     make: dict[str, Callable[[], nn.Module]] = {
-        "tinct": lambda: Ours(patches(), options.dropout),
+        **makers(options.dropout),
         "classic": lambda: Ours(CLASSIC, options.dropout),
-        "diffusers": lambda: Theirs(options.dropout),
     }
     counted = {}
     for name, build in make.items():

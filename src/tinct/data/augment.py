@@ -43,9 +43,7 @@ def resized_crop(rgb: Tensor, generators: Sequence[Generator]) -> Tensor:
 def _part(rgb: Tensor, generators: Sequence[Generator], share: float, least: float) -> Tensor:
     mirror, cropped, area, stretch, left, top = rand(generators, 6).unbind(1)
     scale = torch.where(cropped < share, (least + (1 - least) * area).sqrt(), 1.0)
-    ratio = torch.where(
-        cropped < share, 1.25 ** (stretch - 0.5), 1.0
-    )  # of width to height: at most 1.25^+-0.5 per side
+    ratio = torch.where(cropped < share, 1.25 ** (stretch - 0.5), 1.0)  # of width to height: 1.25^+-0.5 per side
     width, height = (scale * ratio).clamp(max=1), (scale / ratio).clamp(max=1)
     sign = torch.where(mirror < 0.5, -1.0, 1.0)
     zero = torch.zeros_like(width)

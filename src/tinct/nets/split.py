@@ -97,9 +97,7 @@ class _MeanColour(nn.Module):
 
     def forward(self, angles: Tensor, mean: Tensor, area: int, ratio: Tensor) -> Tensor:
         squared = ratio.square()[:, None]
-        unit = mean * torch.sqrt(
-            (1 + squared) / (0.5 + squared / area)
-        )  # of x_t / alpha, half a mean's variance is colour
+        unit = mean * torch.sqrt((1 + squared) / (0.5 + squared / area))  # the mean of x_t / alpha, of variance 1
         gain: Tensor = self.gain(angles).view(-1, mean.shape[1], mean.shape[1])
         return (gain * unit[:, None]).sum(dim=-1)
 

@@ -68,7 +68,7 @@ def _walk(model: Colorizer, network: Denoiser) -> dict[str, Any]:
     spacings = {sampler: spacing for sampler in SAMPLERS if (spacing := own_spacing(sampler))}
     ladders = {
         spacing: {str(count): [_numbers(level) for level in ladder(schedule, spacing, count)] for count in counts}
-        for spacing in {options.spacing, *spacings.values()}
+        for spacing in dict.fromkeys([options.spacing, *spacings.values()])
     }
     return {
         "target": options.target,
