@@ -3,11 +3,11 @@
     python -m benchmarks.unet_step [--batch 32] [--rounds 5] [--threads N] [--mode eager|compiled|both] [--dropout P]
 
 UNet2DModel: block_out_channels 64,128,256,512, two layers per block, no attention, DownBlock2D and UpBlock2D. Ours: the
-recipe `patches`, and the classic settings with doubled widths and a narrower bottleneck; both without dropout, as the other
+recipe `lean`, and the classic settings with doubled widths and a narrower bottleneck; both without dropout, as the other
 has none, and of as many operations per forward within 5% by torch's counter; parameters and the number of normalizations
 differ. Pictures of 64x64, 4 channels in and 3 out; bfloat16 autocast, channels_last, AdamW (fused); each in the better of
 eager and compiled. They take their steps in turn; the figure of each is the median. The exit code is 1 when the other's step
-does not take 1.3 times as long as that of `patches`; what is learned in the same steps tells benchmarks.unet_loss.
+does not take 1.3 times as long as that of `lean`; what is learned in the same steps tells benchmarks.unet_loss.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ TARGET = 1.3
 CLASSIC = UNetOptions(features=(128, 256, 512, 1024), bottleneck=512)  # as many operations as the other
 
 
-def patches() -> UNetOptions:
+def lean() -> UNetOptions:
     """The recipe's."""
-    return from_dict(UNetOptions, recipes.load("patches")["model"]["network"])
+    return from_dict(UNetOptions, recipes.load("lean")["model"]["network"])
 
 
 class Ours(nn.Module):
@@ -81,7 +81,7 @@ class Theirs(nn.Module):
 
 def makers(dropout: float = 0.0) -> dict[str, Callable[[], nn.Module]]:
     """What makes the two that are compared."""
-    return {"tinct": lambda: Ours(patches(), dropout), "diffusers": lambda: Theirs(dropout)}
+    return {"tinct": lambda: Ours(lean(), dropout), "diffusers": lambda: Theirs(dropout)}
 
 
 def operations(network: nn.Module) -> float:
@@ -169,7 +169,7 @@ def main() -> int:
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; the better mode of each")
     print(f"classic: {best['diffusers'] / best['classic']:.2f} times as fast as diffusers' UNet2DModel")
     ratio = best["diffusers"] / best["tinct"]
-    return 0 if verdict([(f"patches: {ratio:.2f} times as fast, at least {TARGET}", ratio >= TARGET)]) else 1
+    return 0 if verdict([(f"lean: {ratio:.2f} times as fast, at least {TARGET}", ratio >= TARGET)]) else 1
 
 
 if __name__ == "__main__":

@@ -111,6 +111,22 @@ def test_the_small_recipe_has_6_9_million():
     assert not any(isinstance(module, Attention) for module in small.modules())
 
 
+def test_the_lean_recipe_is_thin_at_full_size_alone():
+    lean = recipe_network("lean")
+    assert size_of(lean) == pytest.approx(26.0e6, rel=0.002)
+    assert widths_of(*lean.down_levels, lean.bottleneck, *lean.up_levels) == [
+        [64],
+        [384],
+        [512],
+        [512],
+        [64],
+        [384],
+        [512],
+    ]
+    assert lean.multiple == 8
+    assert all(block.film is not None for level in lean.up_levels for block in level.blocks)
+
+
 def test_the_attention_recipe_attends_at_a_quarter():
     network = recipe_network("attention")
     counts = [sum("qkv" in name for name, _ in level.named_modules()) for level in network.down_levels]

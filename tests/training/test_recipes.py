@@ -43,7 +43,7 @@ def test_a_recipe_trains(name, toy, feature_weights):
 
 def test_the_recipes_that_are_documented_ship():
     documented = {"classic", "small", "attention", "photo", "perceptual", "two-stage", "comparison", "mnist"}
-    assert documented | {"digit-classifier", "patches", "tune-few-steps"} == set(recipes.names())
+    assert documented | {"digit-classifier", "lean", "tune-few-steps"} == set(recipes.names())
 
 
 DEFAULTS = {
