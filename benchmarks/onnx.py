@@ -3,13 +3,14 @@
     python -m benchmarks.onnx [--model NAME] [--data ZIP] [--feature-weights DIR|FILE] [--first 500] [--runs 41]
 
 Pictures are validation pictures (val_0 ... of Tiny ImageNet with a spread above 4 levels), coloured as `tinct colorize` does.
-Times are of one pass, milliseconds, medians of runs in which all take turns; onnxruntime has as many threads as torch, which
-works in float32, eager, channels last, as in tinct. "float16 arithmetic" is the graph with all of its numbers in float16: it
-is not offered, and stands here to say why. Run it on a machine that does nothing else.
+Times are of one pass, milliseconds, medians of runs in which all take turns, with as many threads as tinct gives them, one at
+all of these sizes; torch works in float32, eager, channels last, as in tinct. "float16 arithmetic" is the graph with all of its
+numbers in float16: it is not offered, and stands here to say why. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
+import operator
 import statistics
 import sys
 import tempfile
@@ -30,7 +31,9 @@ from tinct.images import Samples
 from tinct.level import Level
 from tinct.metrics.colour import de2000
 from tinct.photo import PhotoOptions
+from tinct.photo.colouring import goes_alone
 from tinct.runtimes.sessions import Session
+from tinct.threads import on_one
 
 SIZES = ((1, 64, 64), (1, 64, 96), (8, 64, 96), (1, 128, 192))  # batch, height and width of what the model sees
 SHARE = 0.999  # of the pixels, that are to be within a level of torch's
@@ -86,11 +89,12 @@ def _in_float16(path: Path, folder: Path) -> Path:
 def timed(model: Colorizer, variants: Mapping[str, Colorizer], runs: int) -> dict[str, bool]:
     """A table of the time of both networks at every size, and whether float32 is at least as fast as torch at each."""
     models, verdicts = {"torch float32": model, **variants}, {}
-    print(f"\nmilliseconds, {torch.get_num_threads()} threads, median of {runs}")
+    print(f"\nmilliseconds, median of {runs}")
     for batch, height, width in SIZES:
         gray = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
         for what, milliseconds in _interleaved(models, gray, runs).items():
-            print(f"{what:9}{batch} x {height} x {width}")
+            threads = 1 if goes_alone(model, gray.numel()) else torch.get_num_threads()
+            print(f"{what:9}{batch} x {height} x {width}, threads: {threads}")
             for name, value in milliseconds.items():
                 print(f"    {name:22}{value:8.2f}{milliseconds['torch float32'] / value:8.2f}x")
             here = f"{what} at {batch} x {height} x {width}"
@@ -102,6 +106,7 @@ def timed(model: Colorizer, variants: Mapping[str, Colorizer], runs: int) -> dic
 @torch.inference_mode()
 def _interleaved(models: Mapping[str, Colorizer], gray: torch.Tensor, runs: int) -> dict[str, dict[str, float]]:
     """Milliseconds by network and model."""
+    within = on_one if goes_alone(models["torch float32"], gray.numel()) else operator.call
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
     for name, one in models.items():
         network: Any = one.network
@@ -114,7 +119,7 @@ def _interleaved(models: Mapping[str, Colorizer], gray: torch.Tensor, runs: int)
     for _ in range(runs + 2):  # the first two warm up
         for key, call in calls.items():
             started = time.perf_counter()
-            call()
+            within(torch.inference_mode()(call))
             seconds[key].append(time.perf_counter() - started)
     medians = {key: 1000 * statistics.median(values[2:]) for key, values in seconds.items()}
     return {what: {name: medians[what, name] for name in models} for what in ("encoder", "denoiser")}

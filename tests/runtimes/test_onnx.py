@@ -31,6 +31,7 @@ from tinct.runtimes.calibrating import inputs_met
 from tinct.runtimes.description import affine_chroma, network_of
 from tinct.runtimes.precision import PRECISIONS
 from tinct.runtimes.sessions import Session
+from tinct.threads import on_one
 
 GRAY = np.asarray(Image.fromarray(skimage.data.chelsea()).convert("L"))[::2, ::2]
 WIDE = np.asarray(Image.fromarray(skimage.data.camera()))[100:220:2, ::4]
@@ -118,6 +119,20 @@ def test_float16_loses_nothing_of_weights_that_had_no_more(
     assert (tmp_path / "half.onnx").stat().st_size < 0.7 * (exported / "encoder.onnx").stat().st_size
     for made, wanted in zip(Session(tmp_path / "half.onnx")({"gray": gray}), both[1].network.encode(gray), strict=True):
         torch.testing.assert_close(made, wanted, atol=0, rtol=0)
+
+
+def test_a_call_has_as_many_threads_as_torch_has_there(exported: Path) -> None:
+    gray, session, before = torch.rand(1, 1, 64, 64), Session(exported / "encoder.onnx"), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        wanted, made = session({"gray": gray}), on_one(lambda: session({"gray": gray}))
+    finally:
+        torch.set_num_threads(before)
+    assert {count: one.get_session_options().intra_op_num_threads for count, one in session.sessions.items()} == {
+        1: 1,
+        2: 2,
+    }
+    torch.testing.assert_close(made, wanted)
 
 
 def test_int8_is_small_and_near(both: tuple[Any, Any], exported: Path, tmp_path: Path) -> None:

@@ -28,25 +28,30 @@ def onnxruntime() -> Any:
 
 
 class Session:
-    """One graph, on the CPU, with as many threads as torch has."""
+    """One graph, on the CPU; each call has as many threads as torch has where it is made (see tinct.threads)."""
 
     def __init__(self, path: Path) -> None:
-        library = onnxruntime()
-        options = library.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        self.path, self.graph, self.library = path, path.read_bytes(), onnxruntime()
+        self.sessions = {1: self._with(1)}  # by number of threads: small networks go alone
+        self.inputs = {given.name for given in self.sessions[1].get_inputs()}
+
+    def _with(self, threads: int) -> Any:
+        options = self.library.SessionOptions()
+        options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as torch's: see tinct/__init__.py
         options.log_severity_level = 3  # errors
         try:
-            self.session = library.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            return self.library.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # of a type of its own for everything that may be wrong with a file
-            raise WeightsError(f"{path}: onnxruntime can't run it: {_first_line(error)}") from None
-        self.inputs = {given.name for given in self.session.get_inputs()}
+            raise WeightsError(f"{self.path}: onnxruntime can't run it: {_first_line(error)}") from None
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """The outputs in their order. MemoryError where memory lacks."""
         given = {name: value.contiguous().numpy() for name, value in inputs.items() if name in self.inputs}
+        if (threads := torch.get_num_threads()) not in self.sessions:
+            self.sessions[threads] = self._with(threads)
         try:
-            return [torch.from_numpy(output) for output in self.session.run(None, given)]
+            return [torch.from_numpy(output) for output in self.sessions[threads].run(None, given)]
         except Exception as error:
             if "allocate memory" in str(error):
                 raise MemoryError(_first_line(error)) from None
