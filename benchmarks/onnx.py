@@ -92,8 +92,9 @@ def timed(model: Colorizer, variants: Mapping[str, Colorizer], runs: int) -> dic
     print(f"\nmilliseconds, median of {runs}")
     for batch, height, width in SIZES:
         gray = torch.rand(batch, 1, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
-        for what, milliseconds in _interleaved(models, gray, runs).items():
-            threads = 1 if goes_alone(model, gray.numel()) else torch.get_num_threads()
+        alone = goes_alone(model, gray.numel())
+        threads = 1 if alone else torch.get_num_threads()
+        for what, milliseconds in _interleaved(models, gray, runs, alone=alone).items():
             print(f"{what:9}{batch} x {height} x {width}, threads: {threads}")
             for name, value in milliseconds.items():
                 print(f"    {name:22}{value:8.2f}{milliseconds['torch float32'] / value:8.2f}x")
@@ -104,9 +105,11 @@ def timed(model: Colorizer, variants: Mapping[str, Colorizer], runs: int) -> dic
 
 
 @torch.inference_mode()
-def _interleaved(models: Mapping[str, Colorizer], gray: torch.Tensor, runs: int) -> dict[str, dict[str, float]]:
+def _interleaved(
+    models: Mapping[str, Colorizer], gray: torch.Tensor, runs: int, *, alone: bool
+) -> dict[str, dict[str, float]]:
     """Milliseconds by network and model."""
-    within = on_one if goes_alone(models["torch float32"], gray.numel()) else operator.call
+    within = on_one if alone else operator.call
     calls: dict[tuple[str, str], Callable[[], Any]] = {}
     for name, one in models.items():
         network: Any = one.network

@@ -160,3 +160,14 @@ def web(tmp_path: Path) -> Iterator[str]:
 
 
 from exporting import exported, exported_plain, plain, split  # noqa: E402, F401 - fixtures of tests/runtimes
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two threads, whatever OMP_NUM_THREADS says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)

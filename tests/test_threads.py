@@ -4,7 +4,6 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,6 @@ from tinct.photo.colouring import goes_alone
 from tinct.threads import alone, on_one, side_by_side
 
 GRAY = data.camera()[::2, ::2]
-
-
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def model() -> Colorizer:

@@ -114,15 +114,8 @@ def test_the_small_recipe_has_6_9_million():
 def test_the_lean_recipe_is_thin_at_full_size_alone():
     lean = recipe_network("lean")
     assert size_of(lean) == pytest.approx(26.0e6, rel=0.002)
-    assert widths_of(*lean.down_levels, lean.bottleneck, *lean.up_levels) == [
-        [64],
-        [384],
-        [512],
-        [512],
-        [64],
-        [384],
-        [512],
-    ]
+    widths = widths_of(*lean.down_levels, lean.bottleneck, *lean.up_levels)
+    assert widths == [[64], [384], [512], [512], [64], [384], [512]]
     assert lean.multiple == 8
     assert all(block.film is not None for level in lean.up_levels for block in level.blocks)
 

@@ -121,17 +121,12 @@ def test_float16_loses_nothing_of_weights_that_had_no_more(
         torch.testing.assert_close(made, wanted, atol=0, rtol=0)
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_a_call_has_as_many_threads_as_torch_has_there(exported: Path) -> None:
-    gray, session, before = torch.rand(1, 1, 64, 64), Session(exported / "encoder.onnx"), torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        wanted, made = session({"gray": gray}), on_one(lambda: session({"gray": gray}))
-    finally:
-        torch.set_num_threads(before)
-    assert {count: one.get_session_options().intra_op_num_threads for count, one in session.sessions.items()} == {
-        1: 1,
-        2: 2,
-    }
+    gray, session = torch.rand(1, 1, 64, 64), Session(exported / "encoder.onnx")
+    wanted, made = session({"gray": gray}), on_one(lambda: session({"gray": gray}))
+    counts = {count: one.get_session_options().intra_op_num_threads for count, one in session.sessions.items()}
+    assert counts == {1: 1, 2: 2}
     torch.testing.assert_close(made, wanted)
 
 

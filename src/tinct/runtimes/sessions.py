@@ -31,7 +31,11 @@ class Session:
     """One graph, on the CPU; each call has as many threads as torch has where it is made (see tinct.threads)."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.graph, self.library = path, path.read_bytes(), onnxruntime()
+        self.path, self.library = path, onnxruntime()
+        try:
+            self.graph = path.read_bytes()  # kept: sessions that are made later are of the same graph
+        except OSError as error:
+            raise WeightsError(f"{path}: {error.strerror}") from None
         self.sessions = {1: self._with(1)}  # by number of threads: small networks go alone
         self.inputs = {given.name for given in self.sessions[1].get_inputs()}
 
